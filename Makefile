@@ -1,0 +1,51 @@
+# The two commands of the README and a few for developers.
+# Another study: make report CONFIG=config/my.yaml
+# A CUDA build of torch, before the first of them: see "GPU" in the README.
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+QUICK := config/quick.yaml
+STATUS ?= failed
+
+.PHONY: report test retry lint lock
+.DEFAULT_GOAL := report
+
+report: $(VENV)/installed
+	@config="$(CONFIG)"; \
+	if [ -z "$$config" ]; then \
+	  config=$(QUICK); \
+	  $(BIN)/formerbench data check ETTh1 || { config=config/quick-synthetic.yaml; \
+	    echo "ETTh1 cannot be reached: running $$config on generated data instead"; }; \
+	fi; \
+	$(BIN)/snakemake --configfile "$$config" --quiet rules; status=$$?; \
+	echo "Report: $(CURDIR)/results/$$(sed -n 's/^study: *//p' "$$config")/report/index.html"; exit $$status
+
+test: $(VENV)/installed
+	$(BIN)/python -m pytest
+
+# Run the cells of a status again: make retry STATUS=oom CONFIG=config/my.yaml
+retry: $(VENV)/installed
+	$(BIN)/formerbench plan "$(or $(CONFIG),$(QUICK))" --status $(STATUS) | xargs --no-run-if-empty \
+	  $(BIN)/snakemake --configfile "$(or $(CONFIG),$(QUICK))" --forcerun
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint --configfile $(QUICK)
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+# Renew the pins. Torch stays out, its builds differ by machine; what it needs of Python is pinned here.
+lock:
+	printf 'filelock\nfsspec\nnetworkx\nsetuptools\nsympy\ntyping-extensions\n' > $(VENV)/torch-needs.in
+	printf "torch; python_version < '3'\n" > $(VENV)/without-torch.txt
+	uv pip compile --universal --generate-hashes --python-version 3.11 --extra dev --no-header --no-annotate \
+	  --overrides $(VENV)/without-torch.txt pyproject.toml $(VENV)/torch-needs.in --output-file requirements.lock

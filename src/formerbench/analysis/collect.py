@@ -1,0 +1,108 @@
+"""Gather the cells of a study into its tables.
+
+``accuracy`` (CSV and Parquet) has a row a cell; ``variates.csv`` a row a (cell, variate);
+``forecasts.csv`` and ``truth.csv`` the test windows that a report shows; ``datasets.json`` the data sets;
+``study.json`` the config.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from formerbench.data.series import Series
+from formerbench.errors import StatedError
+from formerbench.paths import write_text
+from formerbench.results import ACCURACY_COLUMNS, STATUSES, read_json, write_json
+
+_TYPES = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
+_AXES = ("dataset", "model", "lookback", "horizon", "seed", "device", "precision")
+_VARIATE_SCORES = ("mse", "mae", "mae_raw", "smape", "mase")
+_KEYS = {name: _TYPES[ACCURACY_COLUMNS[name]] for name in _AXES}
+
+
+def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: Path) -> None:
+    """Write the tables of a study into the folder ``tables``.
+
+    Args:
+        metrics: ``metrics.json`` of every cell; the rows keep this order.
+        data: folder of every prepared data set.
+        study: the config as plain values.
+
+    Raises:
+        StatedError: a file that is not a result of this version.
+    """
+    cells = [_checked(read_json(path), path) for path in metrics]
+    accuracy = pl.DataFrame(
+        [{name: cell[name] for name in ACCURACY_COLUMNS} for cell in cells],
+        schema={name: _TYPES[kind] for name, kind in ACCURACY_COLUMNS.items()},
+    )
+    write_text(tables / "accuracy.csv", accuracy.write_csv())
+    tables.mkdir(parents=True, exist_ok=True)
+    accuracy.write_parquet(tables / "accuracy.parquet")
+    series = {one.name: one for one in map(Series.read, data)}
+    first_seed = [cell for cell in cells if cell["status"] == "ok" and cell["seed"] == study["seeds"][0]]
+    write_text(tables / "variates.csv", _variates(cells, series).write_csv())
+    write_text(tables / "forecasts.csv", _forecasts(first_seed).write_csv())
+    write_text(tables / "truth.csv", _truth(first_seed, series).write_csv())
+    described = [read_json(Path(folder) / "dataset.json") for folder in data]
+    write_text(tables / "datasets.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+    write_json(tables / "study.json", study | {"planned_cells": len(cells)})
+
+
+def _checked(cell: dict, path: Path) -> dict:
+    missing = [name for name in ACCURACY_COLUMNS if name not in cell]
+    if missing:
+        raise StatedError(f"{path} lacks {', '.join(missing)}: it is of another version; delete it and rerun")
+    if cell["status"] not in STATUSES:
+        raise StatedError(f"{path} has status '{cell['status']}', which is none of {', '.join(STATUSES)}")
+    return cell
+
+
+def _variates(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
+    schema = _KEYS | {"variate": pl.String} | dict.fromkeys(_VARIATE_SCORES, pl.Float64)
+    rows = []
+    for cell in cells:
+        if cell["status"] != "ok":
+            continue
+        scores = [cell["per_variate"][name] for name in _VARIATE_SCORES]
+        for variate, *values in zip(series[cell["dataset"]].columns, *scores, strict=True):
+            rows.append([*(cell[name] for name in _AXES), variate, *values])
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _forecasts(cells: list[dict]) -> pl.DataFrame:
+    schema = _KEYS | {"window": pl.Int64, "step": pl.Int64, "forecast": pl.Float64}
+    rows = [
+        [*(cell[name] for name in _AXES), int(window), step, value]
+        for cell in cells
+        for window, values in cell["forecasts"].items()
+        for step, value in enumerate(values, start=1)
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _truth(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
+    """Target values around the shown windows: step 1 is the first forecast, 0 and below what came before."""
+    longest = {}
+    for cell in cells:
+        for window in cell["forecasts"]:
+            key = (cell["dataset"], cell["horizon"], int(window))
+            longest[key] = max(longest.get(key, 0), cell["lookback"])
+    rows = []
+    for (dataset, horizon, window), lookback in longest.items():
+        one = series[dataset]
+        start = one.splits["test"][0] + window
+        values = one.values[:, one.columns.index(one.target)]
+        for row in range(start - min(lookback, 2 * horizon), start + horizon):
+            time = str(one.timestamps[row])
+            rows.append([dataset, horizon, window, one.target, row - start + 1, time, float(values[row])])
+    schema = {name: _KEYS[name] for name in ("dataset", "horizon")} | {
+        "window": pl.Int64,
+        "variate": pl.String,
+        "step": pl.Int64,
+        "timestamp": pl.String,
+        "value": pl.Float64,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,122 @@
+"""Reads the tables folder of a study: the only input of the analysis and of the report."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from formerbench.errors import StatedError
+from formerbench.results import ACCURACY_COLUMNS, STATUSES
+
+_CELL = {
+    "dataset": str,
+    "model": str,
+    "lookback": int,
+    "horizon": int,
+    "seed": int,
+    "device": str,
+    "precision": str,
+}
+VARIATE_COLUMNS = {
+    **_CELL,
+    "variate": str,
+    "mse": float,
+    "mae": float,
+    "mae_raw": float,
+    "smape": float,
+    "mase": float,
+}
+FORECAST_COLUMNS = {**_CELL, "window": int, "step": int, "forecast": float}
+TRUTH_COLUMNS = {
+    "dataset": str,
+    "horizon": int,
+    "window": int,
+    "variate": str,
+    "step": int,
+    "timestamp": str,
+    "value": float,
+}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Everything that a study has written under ``tables/``.
+
+    Attributes:
+        study: ``study.json``: what was planned.
+        datasets: ``datasets.json``: one dictionary a data set, in the study's order.
+        accuracy: one row a cell, columns ``formerbench.results.ACCURACY_COLUMNS``.
+        variates: errors of each variate of each cell that ended ok.
+        forecasts: forecasts of the target in original units, for the first, middle and last test window.
+        truth: what these windows really did; steps up to 0 are context, 1..H the horizon.
+    """
+
+    study: dict
+    datasets: list[dict]
+    accuracy: pd.DataFrame
+    variates: pd.DataFrame
+    forecasts: pd.DataFrame
+    truth: pd.DataFrame
+
+
+def read(folder: Path) -> Tables:
+    """Read the tables of a study.
+
+    Raises:
+        StatedError: a file or column is missing, a value has the wrong type, or a status is unknown.
+    """
+    folder = Path(folder)
+    accuracy = _read_csv(folder / "accuracy.csv", ACCURACY_COLUMNS)
+    unknown = sorted(set(accuracy["status"]) - set(STATUSES))
+    if unknown:
+        raise StatedError(
+            f"{folder / 'accuracy.csv'}: the status must be one of {', '.join(STATUSES)}, "
+            f"but there is {unknown[0]!r}; make the table again with this version"
+        )
+    return Tables(
+        study=_read_json(folder / "study.json"),
+        datasets=_read_json(folder / "datasets.json"),
+        accuracy=accuracy,
+        variates=_read_csv(folder / "variates.csv", VARIATE_COLUMNS),
+        forecasts=_read_csv(folder / "forecasts.csv", FORECAST_COLUMNS),
+        truth=_read_csv(folder / "truth.csv", TRUTH_COLUMNS),
+    )
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise StatedError(f"wanted the table {path}, but there is none; run the study's summary first")
+    return path
+
+
+def _read_json(path: Path):
+    try:
+        return json.loads(_existing(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StatedError(f"{path} must be JSON, but {error}; make the tables again") from None
+
+
+def _read_csv(path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    """Typed frame: text such as "NA" stays text, an empty number is missing."""
+    numbers = [name for name, kind in columns.items() if kind in (int, float)]
+    try:
+        frame = pd.read_csv(
+            _existing(path),
+            dtype={name: "float64" if name in numbers else "str" for name in columns},
+            keep_default_na=False,
+            na_values={name: [""] for name in numbers},
+        )
+    except ValueError as error:  # also an empty or torn file
+        raise StatedError(f"{path} cannot be read as a table: {error}; make the tables again") from None
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise StatedError(
+            f"{path} must have the column {missing[0]!r} and has not; make the tables again with this version"
+        )
+    for name, kind in columns.items():
+        if kind is int:
+            frame[name] = frame[name].astype("Int64")
+        elif kind is bool:
+            frame[name] = frame[name].str.lower().isin(["true", "1"])
+    return frame[list(columns)]

@@ -1,0 +1,128 @@
+"""A study's config: read, checked against its schema, and completed with the schema's defaults."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from formerbench.errors import StatedError, nearest
+from formerbench.paths import shipped
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model of a study: its name, and the class and options of a user's own one."""
+
+    name: str
+    class_path: str | None  # None for a model of this package
+    options: dict
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked config; the attributes are the keys of ``workflow/schemas/config.schema.yaml``."""
+
+    study: str
+    title: str
+    notice: str
+    datasets: tuple[str | dict, ...]
+    models: tuple[ModelEntry, ...]
+    lookbacks: tuple[int, ...]
+    horizons: tuple[int, ...] | str
+    seeds: tuple[int, ...]
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]
+    threads: int
+    parallel: bool
+    budget: dict
+    settings: dict
+    mirror: str | None
+    evidence: tuple[str, ...]
+
+    @classmethod
+    def from_config(cls, config: Mapping) -> "Study":
+        """Check ``config`` (as YAML gives it) and complete it.
+
+        Raises:
+            StatedError: one line that names the key, what was wanted and what came.
+        """
+        config = json.loads(json.dumps(config))  # a copy of plain types
+        check(config, read_yaml(shipped("workflow/schemas/config.schema.yaml")), "config")
+        if config["study"] == "reference":
+            raise StatedError("config: study: 'reference' is where committed tables are; take another name")
+        models = [{"name": m} if isinstance(m, str) else m for m in config["models"]]
+        config["models"] = [ModelEntry(m["name"], m.get("class"), m.get("options", {})) for m in models]
+        _refuse_twice("models", [model.name for model in config["models"]])
+        _refuse_twice("datasets", [d if isinstance(d, str) else d["name"] for d in config["datasets"]])
+        frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+        return cls(**frozen)
+
+    def as_dict(self) -> dict:
+        """Plain values for JSON."""
+        return json.loads(json.dumps(asdict(self)))
+
+
+def load_config(path: Path) -> Study:
+    """Read and check a study's config file (YAML).
+
+    Raises:
+        StatedError: no such file, no YAML, or a config that the schema refuses.
+    """
+    return Study.from_config(read_yaml(path))
+
+
+def read_yaml(path: Path) -> dict:
+    """Read a YAML file that holds a mapping.
+
+    Raises:
+        StatedError: no such file, or something else in it.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise StatedError(f"there is no file {path}") from error
+    except yaml.YAMLError as error:
+        raise StatedError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise StatedError(f"{path} should hold keys and values, but holds {type(content).__name__}")
+    return content
+
+
+def check(content: dict, schema: dict, what: str) -> None:
+    """Fill the schema's defaults into ``content`` and check it.
+
+    Raises:
+        StatedError: the first thing that is wrong, in one line; a mistyped key with the nearest valid one.
+    """
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    fill_defaults(content, schema)
+    error = best_match(Draft202012Validator(schema).iter_errors(content))
+    if error is None:
+        return
+    where = ": ".join([what, *(str(part) for part in error.absolute_path)])
+    if error.validator == "additionalProperties":
+        valid = error.schema["properties"]
+        wrong = next(key for key in error.instance if key not in valid)
+        raise StatedError(
+            f"{where}: unknown key '{wrong}'{nearest(wrong, valid)}; there are: {', '.join(valid)}"
+        )
+    raise StatedError(f"{where}: {error.message}")
+
+
+def fill_defaults(content: dict, schema: dict) -> None:
+    """Set every missing key of ``content`` that has a ``default`` in the schema, nested ones too."""
+    for key, rule in schema.get("properties", {}).items():
+        if key not in content and "default" in rule:
+            content[key] = json.loads(json.dumps(rule["default"]))
+        if isinstance(content.get(key), dict):
+            fill_defaults(content[key], rule)
+
+
+def _refuse_twice(key: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise StatedError(f"config: {key}: '{name}' is listed twice")

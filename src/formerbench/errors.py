@@ -1,0 +1,13 @@
+"""The one exception that a user is meant to read."""
+
+
+class StatedError(Exception):
+    """A failure whose message says what was wanted, what came and what to do; shown without a traceback."""
+
+
+def nearest(wrong: str, valid) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the valid name closest to ``wrong``, or an empty string."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(wrong, list(valid), n=1, cutoff=0.5)
+    return f" (did you mean '{close[0]}'?)" if close else ""

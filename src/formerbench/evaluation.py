@@ -1,0 +1,62 @@
+"""Scores of a model on every window of a split; the last partial batch counts like any other."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from formerbench.data.series import Series
+from formerbench.data.windows import Scaler, Windows
+from formerbench.metrics import Scores
+
+
+def in_order(count: int, batch_size: int) -> Iterator[Tensor]:
+    """Window numbers 0..count-1 in batches, the last one as short as it comes."""
+    yield from torch.arange(count).split(batch_size)
+
+
+def shown_windows(count: int) -> tuple[int, ...]:
+    """Numbers of the windows whose forecasts a report shows: first, middle and last."""
+    return tuple(sorted({0, count // 2, count - 1}))
+
+
+@torch.no_grad()
+def evaluate(
+    model: torch.nn.Module,
+    series: Series,
+    lookback: int,
+    horizon: int,
+    batch_size: int,
+    split: str = "test",
+) -> dict:
+    """Score ``model`` on all windows of ``split``; what the keys mean is said in :mod:`formerbench.metrics`.
+
+    The model is used as it is on the device of its parameters, in evaluation mode. The scores do not depend
+    on ``batch_size`` but for the rounding of the model's own matrix products. Besides the scores there is
+    ``forecasts``: window number -> list of H values of the target variate in original units, for
+    :func:`shown_windows`.
+
+    Raises:
+        StatedError: the split is too short for one window.
+    """
+    device = next((t.device for t in chain(model.parameters(), model.buffers())), torch.device("cpu"))
+    scaler = Scaler.fit(series)
+    windows = Windows(series, lookback, horizon, split, scaler, device)
+    scores = Scores(series, scaler, getattr(model, "quantile_levels", ()))
+    shown = dict.fromkeys(shown_windows(len(windows)))
+    target_column = series.columns.index(series.target)
+    was_training = model.training
+    model.eval()
+    for index in in_order(len(windows), batch_size):
+        batch, target = windows.batch(index.to(device))
+        quantiles = model.quantiles(batch) if scores.levels.size else None
+        forecast = model(batch).float().cpu().numpy()
+        scores.update(
+            forecast, target.cpu().numpy(), None if quantiles is None else quantiles.float().cpu().numpy()
+        )
+        for number in shown.keys() & set(index.tolist()):
+            unscaled = scaler.unscale(forecast[number - int(index[0])])
+            shown[number] = unscaled[:, target_column].tolist()
+    model.train(was_training)
+    return scores.result() | {"forecasts": shown}

@@ -1,0 +1,129 @@
+"""The models by name. Looking at names and hyper-parameters imports no torch; :func:`build` does."""
+
+import importlib
+import sys
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+from formerbench.errors import StatedError, nearest
+from formerbench.models import configs
+from formerbench.models.configs import Shape
+
+
+class Spec(NamedTuple):
+    """A model: its hyper-parameter dataclass and where its class is."""
+
+    config: type
+    path: str  # "package.module:Class"
+
+
+MODELS = MappingProxyType(
+    {
+        "repeat": Spec(configs.NoOptions, "formerbench.models.naive:Repeat"),
+        "seasonal_naive": Spec(configs.SeasonalNaiveConfig, "formerbench.models.naive:SeasonalNaive"),
+        "dlinear": Spec(configs.DLinearConfig, "formerbench.models.dlinear:DLinear"),
+        "patchtst": Spec(configs.PatchTSTConfig, "formerbench.models.patchtst:PatchTST"),
+        "itransformer": Spec(configs.ITransformerConfig, "formerbench.models.itransformer:ITransformer"),
+    }
+)
+
+NAIVE = ("repeat", "seasonal_naive")  # nothing is trained
+
+
+def spec(name: str) -> Spec:
+    """The spec of a model of this package.
+
+    Raises:
+        StatedError: there is no model of that name; names the nearest one.
+    """
+    if name not in MODELS:
+        raise StatedError(f"unknown model '{name}'{nearest(name, MODELS)}; there are: {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def class_path(name: str) -> str:
+    """``package.module:Class`` of a model of this package, or ``name`` itself if it has that form."""
+    return name if ":" in name else spec(name).path
+
+
+def configure(name: str, options: dict):
+    """The config dataclass of model ``name`` with ``options`` set.
+
+    Raises:
+        StatedError: an option that the model does not have; names the nearest one.
+    """
+    config_class = spec(name).config
+    known = [field.name for field in fields(config_class)]
+    for option in options:
+        if option not in known:
+            there_are = ", ".join(known) or "none"
+            raise StatedError(
+                f"model '{name}' has no option '{option}'{nearest(option, known)}; there are: {there_are}"
+            )
+    return config_class(**options)
+
+
+def load_class(path: str) -> type:
+    """Import ``package.module:Class``; the working directory is searched too, for a user's own models.
+
+    Raises:
+        StatedError: the path has another form, or there is no such module or class.
+    """
+    module_name, _, class_name = path.partition(":")
+    if not class_name:
+        raise StatedError(f"a model class is given as 'package.module:Class', not '{path}'")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        return getattr(importlib.import_module(module_name), class_name)
+    except ModuleNotFoundError as error:
+        raise StatedError(f"model class '{path}': {error}; is its folder on PYTHONPATH?") from error
+    except AttributeError as error:
+        raise StatedError(f"model class '{path}': {error}") from error
+
+
+def build(
+    name: str,
+    *,
+    lookback: int,
+    horizon: int,
+    n_variates: int,
+    n_marks: int = 4,
+    n_past_covariates: int = 0,
+    n_known: int = 0,
+    n_entities: int = 0,
+    season: int | None = None,
+    **options,
+):
+    """Build a model (``torch.nn.Module``) with random weights from torch's global generator.
+
+    Args:
+        name: a key of :data:`MODELS`, or ``package.module:Class`` for a class of the user's own, which is
+            called as ``Class(shape, **options)`` with a :class:`Shape`.
+        lookback, horizon, n_variates, n_marks, n_past_covariates, n_known, n_entities, season: see
+            :class:`Shape`.
+        options: hyper-parameters; those of the model's config class, or of the user's class.
+
+    Raises:
+        StatedError: unknown model or option, or a model that cannot be built for this shape.
+    """
+    shape = Shape(
+        lookback=lookback,
+        horizon=horizon,
+        n_variates=n_variates,
+        n_marks=n_marks,
+        n_past_covariates=n_past_covariates,
+        n_known=n_known,
+        n_entities=n_entities,
+        season=season,
+    )
+    model_class = load_class(class_path(name))
+    if ":" in name:
+        return model_class(shape, **options)
+    config = configure(name, options)
+    if problem := config.problem(shape):
+        raise StatedError(f"{name}: {problem}")
+    return model_class(shape, config)

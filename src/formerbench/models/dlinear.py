@@ -1,0 +1,24 @@
+"""DLinear: Are Transformers Effective for Time Series Forecasting? https://arxiv.org/abs/2205.13504"""
+
+from torch import Tensor, nn
+
+from formerbench.models.batch import Batch, Forecaster
+from formerbench.models.configs import DLinearConfig, Shape
+from formerbench.models.layers.decomposition import SeriesDecomposition
+
+
+class DLinear(Forecaster):
+    """Two linear maps over time, one for the trend and one for the remainder, shared by all variates.
+
+    Follows the official code where it leaves the paper: the weights start at torch's default, not at 1/L.
+    """
+
+    def __init__(self, shape: Shape, config: DLinearConfig):
+        super().__init__()
+        self.decomposition = SeriesDecomposition(config.kernel)
+        self.seasonal = nn.Linear(shape.lookback, shape.horizon)
+        self.trend = nn.Linear(shape.lookback, shape.horizon)
+
+    def forward(self, batch: Batch) -> Tensor:
+        seasonal, trend = self.decomposition(batch.past.transpose(1, 2))  # (b, v, L)
+        return (self.seasonal(seasonal) + self.trend(trend)).transpose(1, 2)  # (b, H, v)

@@ -1,0 +1,99 @@
+"""iTransformer: Inverted Transformers Are Effective for Time Series Forecasting.
+
+https://arxiv.org/abs/2310.06625 (ICLR 2024)
+"""
+
+import torch
+from torch import Tensor, nn
+
+from formerbench.models.batch import Batch, Forecaster
+from formerbench.models.configs import ITransformerConfig, Shape
+from formerbench.models.layers.attention import attend, attention_weights
+from formerbench.models.layers.dropout import Dropout
+from formerbench.models.layers.normalisation import window_statistics
+
+
+class ITransformer(Forecaster):
+    """One token per variate holds its whole lookback; attention runs between variates.
+
+    As in the official code the time marks are further tokens, cut off at the end, and gradients flow
+    through the window's standard deviation but not through its mean. Variates are a set: no positions.
+    """
+
+    def __init__(self, shape: Shape, config: ITransformerConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Linear(shape.lookback, config.d_model)
+        self.dropout = Dropout(config.dropout)
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.d_model)
+        self.head = nn.Linear(config.d_model, shape.horizon)
+
+    def forward(self, batch: Batch) -> Tensor:
+        past = batch.past
+        if self.config.normalise:
+            mean, sd = window_statistics(past)
+            past = (past - mean) / sd
+        tokens = self.embed(past, batch.past_marks)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        forecast = self.head(self.norm(tokens[:, : past.shape[-1]])).transpose(1, 2)  # (b, H, v)
+        return forecast * sd + mean if self.config.normalise else forecast
+
+    def embed(self, past: Tensor, marks: Tensor) -> Tensor:
+        """Tokens (b, v + f, d) of the variates and the time marks (section 3.1)."""
+        return self.dropout(self.embedding(torch.cat([past, marks], dim=-1).transpose(1, 2)))
+
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """``variate_attention`` (layers, b, h, v + f, v + f): rows are queries, each sums to 1."""
+        past = batch.past
+        if self.config.normalise:
+            mean, sd = window_statistics(past)
+            past = (past - mean) / sd
+        tokens = self.embed(past, batch.past_marks)
+        maps = []
+        for layer in self.layers:
+            queries, keys, _ = layer.heads(tokens)
+            maps.append(attention_weights(queries, keys, layer.scale))
+            tokens = layer(tokens)
+        return {"variate_attention": torch.stack(maps)}
+
+
+class EncoderLayer(nn.Module):
+    """Post-norm encoder layer: attention between variates, then a feed-forward over each series."""
+
+    def __init__(self, config: ITransformerConfig):
+        super().__init__()
+        d = config.d_model
+        self.config = config
+        self.scale = (d // config.n_heads) ** -0.5
+        self.project = nn.Linear(d, 3 * d)  # queries, keys, values
+        self.out = nn.Linear(d, d)
+        self.norm_attention = nn.LayerNorm(d)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(d, config.d_ff),
+            nn.GELU(),
+            Dropout(config.dropout),
+            nn.Linear(config.d_ff, d),
+            Dropout(config.dropout),
+        )
+        self.norm_feed_forward = nn.LayerNorm(d)
+        self.dropout = Dropout(config.dropout)
+
+    def heads(self, tokens: Tensor) -> Tensor:
+        """``tokens`` (b, v, d) to queries, keys and values, stacked (3, b, h, v, d)."""
+        return self.project(tokens).unflatten(-1, (3, self.config.n_heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``tokens`` (b, v, d) to the same shape."""
+        queries, keys, values = self.heads(tokens)
+        mixed = attend(
+            queries,
+            keys,
+            values,
+            scale=self.scale,
+            fused=self.config.attention == "fused",
+            dropout=self.config.dropout if self.training else 0.0,
+        )
+        tokens = self.norm_attention(tokens + self.dropout(self.out(mixed.transpose(1, 2).flatten(2))))
+        return self.norm_feed_forward(tokens + self.feed_forward(tokens))

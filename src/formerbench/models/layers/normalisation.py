@@ -1,0 +1,12 @@
+"""Window normalisation: every window is scaled by its own statistics, the forecast is scaled back."""
+
+from torch import Tensor
+
+
+def window_statistics(past: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
+    """Mean and population standard deviation (b, 1, v) of ``past`` (b, L, v) over time.
+
+    No gradient flows through the mean. ``eps`` is added to the variance.
+    """
+    mean = past.mean(dim=1, keepdim=True).detach()
+    return mean, (past.var(dim=1, keepdim=True, unbiased=False) + eps).sqrt()

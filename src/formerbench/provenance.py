@@ -1,0 +1,163 @@
+"""Where a row comes from: versions, commit, machine, and a digest of the code that made it."""
+
+import ast
+import hashlib
+import platform
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import formerbench
+
+# What every cell executes. Names and hyper-parameter classes of models are left out on purpose: adding a
+# model must not rerun the others, and a changed default shows in the cell's options.
+CELL_MODULES = (
+    "cell",
+    "checkpoint",
+    "data.marks",
+    "data.series",
+    "data.windows",
+    "evaluation",
+    "measure.clock",
+    "measure.load",
+    "measure.memory",
+    "metrics",
+    "models.batch",
+    "results",
+    "schedules",
+    "training",
+)
+DOWNLOAD_MODULES = ("data.download", "data.transport")
+PREPARE_MODULES = (
+    "data.calendar",
+    "data.checks",
+    "data.prepare",
+    "data.reading",
+    "data.registry",
+    "data.series",
+    "data.synthetic",
+)
+COLLECT_MODULES = ("analysis.collect", "data.series", "results")
+REPORT_PACKAGES = ("analysis", "report")
+_LEFT_OUT = ("models", "models.configs")
+
+
+def source_digest(modules: tuple[str, ...], files: tuple[Path, ...] = ()) -> str:
+    """Digest of the code of ``modules`` (below ``formerbench``) and ``files``, 16 hex digits.
+
+    Comments, docstrings and layout do not count. Of a model module, the package's modules that it imports
+    count as well.
+    """
+    digest = hashlib.sha256()
+    for module in sorted(set(modules)):
+        digest.update(f"{module}\n{_code(_file(module))}\n".encode())
+    for file in files:
+        digest.update(f"{_code(file)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def report_digest() -> str:
+    """Digest of everything that turns tables into pages: code, templates, style."""
+    digest = hashlib.sha256()
+    for package in REPORT_PACKAGES:
+        for file in sorted((Path(formerbench.__file__).parent / package).rglob("*.*")):
+            if file.suffix == ".py":
+                digest.update(_code(file).encode())
+            elif file.suffix in (".j2", ".css", ".js"):
+                digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def cell_digest(class_path: str) -> str:
+    """Digest of all code that a cell of the model ``package.module:Class`` executes."""
+    module = class_path.partition(":")[0]
+    if module.startswith("formerbench."):
+        return source_digest(CELL_MODULES + _imported(module.removeprefix("formerbench.")))
+    file = _find_module(module)
+    return source_digest(CELL_MODULES, (file,) if file else ())
+
+
+def _imported(module: str) -> tuple[str, ...]:
+    """``module`` and what it imports of the package's ``models``, transitively."""
+    seen, waiting = set(), [module]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name in _LEFT_OUT:
+            continue
+        seen.add(name)
+        for node in ast.walk(_tree(_file(name))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("formerbench.models."):
+                waiting.append(node.module.removeprefix("formerbench."))
+    return tuple(sorted(seen))
+
+
+def _find_module(module: str) -> Path | None:
+    """The file of a user's module, found without importing it or its package."""
+    relative = Path(*module.split("."))
+    for folder in [*sys.path, str(Path.cwd())]:
+        for candidate in (relative.with_suffix(".py"), relative / "__init__.py"):
+            if (Path(folder) / candidate).is_file():
+                return Path(folder) / candidate
+    return None
+
+
+def _file(module: str) -> Path:
+    path = Path(formerbench.__file__).parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def _code(file: Path) -> str:
+    """The syntax tree of a file without docstrings, as text."""
+    tree = _tree(file)
+    for node in ast.walk(tree):
+        is_block = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if is_block and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def provenance() -> dict:
+    """Versions, commit and machine, as the provenance columns name them."""
+    from importlib.metadata import version
+
+    commit = _git("rev-parse", "HEAD")
+    return {
+        "package_version": formerbench.__version__,
+        "git_commit": commit,
+        "git_dirty": None if commit is None else bool(_git("status", "--porcelain")),
+        "host": platform.node(),
+        "cpu": _cpu_model(),
+        "torch_version": version("torch"),
+        "python_version": platform.python_version(),
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """Output of git in the folder of this package; None outside a repository."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=Path(formerbench.__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _cpu_model() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

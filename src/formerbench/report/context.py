@@ -1,0 +1,132 @@
+"""What all pages share: the study's tables, its models' styles, the title block, the banners."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from formerbench.analysis.leaderboard import Verdict, entries, verdicts
+from formerbench.analysis.tables import Tables
+from formerbench.report.palette import Style, styles, symbol
+from formerbench.report.text import count, listed
+
+MB = 2**20
+
+
+@dataclass(frozen=True)
+class Content:
+    """A study as the pages see it; everything is computed once from the tables."""
+
+    tables: Tables
+
+    @property
+    def accuracy(self) -> pd.DataFrame:
+        return self.tables.accuracy
+
+    @cached_property
+    def entries(self) -> pd.DataFrame:
+        return entries(self.accuracy)
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        place = {name: i for i, name in enumerate(self.dataset_names)}
+        return sorted(verdicts(self.entries), key=lambda verdict: (place[verdict.dataset], verdict.horizon))
+
+    @cached_property
+    def styles(self) -> dict[str, Style]:
+        return styles(self.accuracy["model"])
+
+    @cached_property
+    def dataset_names(self) -> list[str]:
+        """Data sets in the study's order; one that only the rows know comes last."""
+        return list(dict.fromkeys([facts["name"] for facts in self.tables.datasets] + list(self.accuracy["dataset"])))
+
+    def facts(self, dataset: str) -> dict:
+        """The data set's ``dataset.json``; empty where the study has none."""
+        return next((facts for facts in self.tables.datasets if facts["name"] == dataset), {})
+
+
+def slug(name: str) -> str:
+    """``name`` where it is fit for a file name and an id, else what is left of it and a digest."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", name):
+        return name
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", name)[:40] + "-" + hashlib.sha256(name.encode()).hexdigest()[:8]
+
+
+def dataset_page(name: str) -> str:
+    """File name of a data set's page."""
+    return f"dataset-{slug(name)}.html"
+
+
+def shared(content: Content) -> dict:
+    """Variables of ``base.html.j2``, the same on every page."""
+    study, rows = content.tables.study, content.accuracy
+    return {
+        "study": study["study"],
+        "study_title": study.get("title") or study["study"],
+        "pages": [
+            {"href": "index.html", "title": "Overview"},
+            {"href": "index.html#data", "title": "Data sets"},
+            {"href": "provenance.html", "title": "Provenance"},
+        ],
+        "symbols": [(style.key, style.colour, symbol(style)) for style in content.styles.values()],
+        "banners": banners(content),
+        "newest": max(rows["started_at"], default="").replace("T", " ")[:16],
+        "machines": distinct(machines(rows)),
+        "versions": distinct(versions(rows)),
+        "commits": distinct(commits(rows)),
+    }
+
+
+def distinct(values: pd.Series) -> list[str]:
+    """The distinct non-empty values, sorted."""
+    return sorted(set(values[values != ""]))
+
+
+def machines(rows: pd.DataFrame) -> pd.Series:
+    """Words for the machine that timed each row, such as "AMD EPYC 7763, 2 threads"."""
+    chip = rows["gpu"].where((rows["device"] == "cuda") & (rows["gpu"] != ""), rows["cpu"])
+    threads = rows["threads"].map(lambda n: "" if pd.isna(n) else ", " + count(int(n), "thread"))
+    return (chip + threads).where(chip != "", "")
+
+
+def versions(rows: pd.DataFrame) -> pd.Series:
+    """Words for the software of each row."""
+    words = "formerbench " + rows["package_version"] + ", torch " + rows["torch_version"]
+    words = words + ", Python " + rows["python_version"]
+    return words.where(rows["package_version"] != "", "")
+
+
+def commits(rows: pd.DataFrame) -> pd.Series:
+    """Short commit of each row; "+" marks uncommitted changes."""
+    return rows["git_commit"].str[:10] + rows["git_dirty"].map({True: "+", False: ""})
+
+
+def banners(content: Content) -> list[tuple[str, str]]:
+    """(headline, sentence) of everything that a reader must know before believing a number."""
+    study, rows = content.tables.study, content.accuracy
+    found = []
+    if study.get("notice"):
+        found.append(("Note", study["notice"]))
+    planned = int(study.get("planned_cells", len(rows)))
+    if planned != len(rows):
+        words = f"{len(rows):,} of {count(planned, 'planned cell')} are in the table."
+        found.append(("Incomplete", words))
+    made = [facts["name"] for facts in content.tables.datasets if facts.get("generated")]
+    if made:
+        words = f"{listed(made)}: it shows that the pipeline works, not how the models do on real series."
+        found.append(("Generated data", words))
+    if rows["git_dirty"].any():
+        words = f"{count(int(rows['git_dirty'].sum()), 'cell')} ran code with uncommitted changes: the commit alone "
+        found.append(("Uncommitted code", words + "does not give it back."))
+    if rows["busy"].any():
+        words = f"{count(int(rows['busy'].sum()), 'cell')} ran while something else used the machine: "
+        found.append(("Busy machine", words + "the times may be too high; the errors are not affected."))
+    for name, cells in rows.groupby("dataset"):
+        files = distinct(cells["data_sha256"])
+        if len(files) > 1:
+            words = f"the cells of {name} used {len(files)} different data files: do not compare them."
+            found.append(("Mixed data", words))
+    return found

@@ -1,0 +1,232 @@
+"""The figures of the report as inline SVG: lookback curves, and forecasts against what happened."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
+
+from formerbench.report.palette import Style
+from formerbench.report.svg import INK, MUTED, PAPER, RC, inline, text_width
+
+_LABEL_POINTS = 9
+_WINDOWS = ("First test window", "Middle test window", "Last test window")
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a figure says to those who read it and to those who hear it.
+
+    ``name`` is unique within a page; ``title`` is the finding in numbers; ``description`` says what is drawn.
+    """
+
+    name: str
+    title: str
+    description: str
+
+
+@contextmanager
+def _theme():
+    with mpl.rc_context(RC):
+        yield
+
+
+def lookback_curves(cells: pd.DataFrame, styles: dict[str, Style], words: Words) -> str:
+    """MSE by lookback, one line a model and one panel a horizon.
+
+    Args:
+        cells: ok rows of one data set, device and precision: model, lookback, horizon, mse; a row a seed.
+        styles: how each model is drawn.
+
+    The line is the mean over the seeds, the band goes from the lowest seed to the highest.
+    """
+    horizons = sorted(cells["horizon"].unique())
+    columns = min(2, len(horizons))
+    rows = ceil(len(horizons) / columns)
+    with _theme():
+        figure = Figure(figsize=(5.6 * columns if columns > 1 else 7.6, 3.5 * rows + 0.3))
+        panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
+        room = max(text_width(styles[name].label, _LABEL_POINTS) for name in cells["model"].unique()) + 22
+        for panel, horizon in zip(panels.flat, horizons, strict=False):
+            _lookback_panel(panel, cells[cells["horizon"] == horizon], styles)
+            panel.set_title(f"{horizon} steps ahead")
+        for panel in list(panels.flat)[len(horizons) :]:
+            panel.set_visible(False)
+        width, height = (72 * inches for inches in figure.get_size_inches())
+        figure.subplots_adjust(
+            left=48 / width,
+            right=1 - room / width,
+            bottom=42 / height,
+            top=1 - 26 / height,
+            wspace=(room + 46) / (width / columns - room),
+            hspace=0.28,
+        )
+        for panel, horizon in zip(panels.flat, horizons, strict=False):
+            ends = _line_ends(cells[cells["horizon"] == horizon])
+            _label_ends(panel, [(x, y, styles[name]) for name, x, y in ends])
+        return inline(figure, words.name, words.title, words.description)
+
+
+def _lookback_panel(panel, cells: pd.DataFrame, styles: dict[str, Style]) -> None:
+    data = cells.astype({"lookback": float, "mse": float})
+    for name in sorted(data["model"].unique(), key=lambda name: (not styles[name].baseline, name)):
+        style = styles[name]
+        sns.lineplot(
+            data=data[data["model"] == name],
+            x="lookback",
+            y="mse",
+            ax=panel,
+            color=style.colour,
+            marker=style.marker,
+            markersize=7,
+            markeredgecolor=PAPER,
+            markeredgewidth=0.8,
+            linestyle=style.line,
+            linewidth=1.3 if style.baseline else 1.9,
+            errorbar=("pi", 100),
+            err_kws={"linewidth": 0, "alpha": 0.18},
+        )
+    lookbacks = sorted(data["lookback"].unique())
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(FixedLocator(lookbacks))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_xticks(lookbacks, [f"{lookback:.0f}" for lookback in lookbacks])
+    panel.set_xlabel("lookback, steps")
+    _mse_axis(panel, data["mse"])
+
+
+def _mse_axis(panel, mse: pd.Series) -> None:
+    """One bad model must not flatten all others: a wide range is drawn on a log axis, which the axis says."""
+    wide = mse.min() > 0 and mse.max() / mse.min() > 2.5
+    if wide:
+        panel.set_yscale("log")
+    panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    panel.yaxis.set_major_formatter(ScalarFormatter())
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.set_ylabel("MSE (log axis)" if wide else "MSE")
+
+
+def _line_ends(cells: pd.DataFrame) -> list[tuple[str, float, float]]:
+    ends = []
+    for name, rows in cells.groupby("model"):
+        last = rows["lookback"].max()
+        ends.append((name, float(last), float(rows.loc[rows["lookback"] == last, "mse"].mean())))
+    return ends
+
+
+def _label_ends(panel, ends: list[tuple[float, float, Style]]) -> None:
+    """Write each line's name at the right of the panel, moved up or down until no two names overlap."""
+    if not ends:
+        return
+    place = panel.transData.transform
+    x_right = panel.bbox.x1
+    points = 72 / panel.figure.dpi
+    ends = sorted(ends, key=lambda end: (end[1], end[2].name))
+    wanted = [place((x, y))[1] * points for x, y, _ in ends]
+    low, high = panel.bbox.y0 * points, panel.bbox.y1 * points
+    heights = _spread(wanted, gap=_LABEL_POINTS * 1.35, low=low, high=high)
+    for (x, y, style), height in zip(ends, heights, strict=True):
+        start = place((x, y))
+        panel.annotate(
+            style.label,
+            xy=(x, y),
+            xytext=((x_right - start[0]) * points + 12, height - start[1] * points),
+            textcoords="offset points",
+            va="center",
+            fontsize=_LABEL_POINTS,
+            color=INK,
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": style.colour,
+                "linewidth": 0.8,
+                "shrinkA": 1,
+                "shrinkB": 4,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def _spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Places at least ``gap`` apart, in the order of ``wanted`` (ascending), near it and within the panel."""
+    places = []
+    for want in wanted:
+        places.append(max(want, places[-1] + gap if places else low))
+    ceiling = max(high, low + gap * (len(wanted) - 1))
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], ceiling)
+        ceiling = places[i] - gap
+    return places
+
+
+def forecasts(truth: pd.DataFrame, lines: list[pd.DataFrame], styles: dict[str, Style], words: Words) -> str:
+    """Forecast against truth: one column a test window, one row of panels for each frame of ``lines``.
+
+    Args:
+        truth: window, step, timestamp, value of one data set and horizon; steps up to 0 are context.
+        lines: one frame a row of panels: model, window, step, forecast; its models are drawn together.
+    """
+    windows = sorted(truth["window"].unique())
+    single = len(lines) == 1
+    with _theme():
+        height = 3.1 if single else 1.45 * len(lines) + 0.75
+        figure = Figure(figsize=(11.2, height))
+        grid = figure.subplots(len(lines), len(windows), sharex=True, sharey="col", squeeze=False)
+        points = 72 * height
+        figure.subplots_adjust(
+            left=0.05, right=0.985, top=1 - 26 / points, bottom=40 / points, wspace=0.13, hspace=0.42
+        )
+        for row, frame in zip(grid, lines, strict=True):
+            for panel, window in zip(row, windows, strict=True):
+                there, guess = truth[truth["window"] == window], frame[frame["window"] == window]
+                _forecast_panel(panel, there, guess, styles)
+            if not single:
+                row[0].annotate(
+                    " and ".join(styles[name].label for name in frame["model"].unique()),
+                    xy=(0, 1),
+                    xytext=(0, 3),
+                    xycoords="axes fraction",
+                    textcoords="offset points",
+                    fontsize=_LABEL_POINTS,
+                    color=INK,
+                )
+        _name_windows(grid, truth, windows, single)
+        return inline(figure, words.name, words.title, words.description)
+
+
+def _forecast_panel(panel, truth: pd.DataFrame, forecast: pd.DataFrame, styles: dict[str, Style]) -> None:
+    steps, values = truth["step"].astype(float), truth["value"].astype(float)
+    panel.plot(steps, values, color=MUTED, linewidth=1)
+    for name, rows in forecast.groupby("model", sort=False):
+        style = styles[name]
+        panel.plot(
+            rows["step"].astype(float),
+            rows["forecast"].astype(float),
+            color=style.colour,
+            linewidth=1.4 if style.baseline else 1.8,
+            linestyle=style.line,
+            marker=style.marker,
+            markersize=5,
+            markevery=max(1, len(rows) // 5),
+            markeredgecolor=PAPER,
+            markeredgewidth=0.6,
+        )
+    panel.axvline(0.5, color=INK, linewidth=0.8, linestyle=(0, (3, 2)))
+    panel.yaxis.set_major_locator(MaxNLocator(4))
+    panel.margins(x=0.01)
+
+
+def _name_windows(grid, truth: pd.DataFrame, windows: list[int], single: bool) -> None:
+    """Which window, from when; the first panel also says what the dashed line is."""
+    names = _WINDOWS if len(windows) == 3 else [f"Test window {window}" for window in windows]
+    for panel, window, name in zip(grid[0], windows, names, strict=True):
+        rows = truth[(truth["window"] == window) & (truth["step"] >= 1)]
+        start = rows["timestamp"].iloc[0].replace("T", " ")[:16] if len(rows) else "?"
+        panel.set_title(f"{name}, from {start}", pad=6 if single else 16, loc="left", fontweight="normal")
+    for panel in grid[-1]:
+        panel.set_xlabel("steps from the start of the forecast")

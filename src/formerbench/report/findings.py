@@ -1,0 +1,104 @@
+"""Figures with the finding that their title states in numbers."""
+
+import pandas as pd
+from markupsafe import Markup
+
+from formerbench.analysis.leaderboard import BASELINES, ENTRY, best_of_each_model
+from formerbench.report import figures
+from formerbench.report.context import Content, slug
+from formerbench.report.text import listed, signed_percent, three_digits
+
+
+def curves(content: Content, dataset: str) -> list[dict]:
+    """Lookback figures of a data set, one for each device and precision; none with a single lookback."""
+    cells = content.accuracy
+    cells = cells[(cells["dataset"] == dataset) & (cells["status"] == "ok") & cells["mse"].notna()]
+    conditions = list(cells.groupby(["device", "precision"]))
+    drawn = []
+    for (device, precision), group in conditions:
+        if group["lookback"].nunique() < 2:
+            continue
+        where = f"{dataset} on {device} {precision}" if len(conditions) > 1 else dataset
+        words = figures.Words(
+            name=f"curve-{slug(dataset)}-{device}-{precision}",
+            title=f"{where}: {_lookback_finding(content, group)}",
+            description="MSE by lookback, one line for each model, one panel for each horizon. "
+            "The leaderboards have the same numbers.",
+        )
+        svg = figures.lookback_curves(group, content.styles, words)
+        drawn.append({"title": words.title, "svg": Markup(svg)})
+    return drawn
+
+
+def _lookback_finding(content: Content, cells: pd.DataFrame) -> str:
+    """Which models gain and lose by looking back further, in percent of their MSE, mean over horizons."""
+    first, last = int(cells["lookback"].min()), int(cells["lookback"].max())
+    ends = cells[cells["lookback"].isin([first, last]) & ~cells["model"].isin(["repeat", "seasonal_naive"])]
+    change = ends.groupby(["model", "horizon", "lookback"])["mse"].mean().unstack("lookback")
+    change = change.reindex(columns=[first, last]).dropna()
+    if change.empty:
+        return f"no trained model has scores at both {first} and {last} steps of lookback"
+    ratio = (change[last] / change[first]).groupby("model").mean().sort_values()
+    named = [f"{content.styles[name].label} {signed_percent(100 * (value - 1))}" for name, value in ratio.items()]
+    span = f"from {first} to {last} steps of lookback the MSE changes by"
+    if len(named) <= 4:
+        return f"{span} {listed(named)}"
+    fewer = int((ratio < 1).sum())
+    return f"{span} {named[0]} to {named[-1]}; it falls for {fewer} of {len(ratio)} models"
+
+
+def duel(content: Content, dataset: str) -> list[dict]:
+    """Best other model against best baseline at the shortest horizon: what a transformer buys, to the eye."""
+    for horizon in sorted(content.tables.truth.loc[content.tables.truth["dataset"] == dataset, "horizon"].unique()):
+        shown = _shown(content, dataset, int(horizon))
+        names = list(shown["model"].unique())
+        pair = [name for name in names if name not in BASELINES][:1] + [name for name in names if name in BASELINES][:1]
+        if pair:
+            return [_drawn(content, dataset, int(horizon), shown[shown["model"].isin(pair)], together=True)]
+    return []
+
+
+def all_forecasts(content: Content, dataset: str, horizon: int) -> list[dict]:
+    """Every model against truth, a row of panels each, most accurate model first."""
+    shown = _shown(content, dataset, horizon)
+    return [_drawn(content, dataset, horizon, shown, together=False)] if len(shown) else []
+
+
+def _shown(content: Content, dataset: str, horizon: int) -> pd.DataFrame:
+    """Forecasts of each model at its best lookback and lowest stored seed, best model first."""
+    best = best_of_each_model(content.entries, dataset, horizon)[ENTRY].reset_index(drop=True)
+    rows = best.assign(rank=best.index).merge(content.tables.forecasts, on=ENTRY)
+    rows = rows[rows["seed"] == rows.groupby("model")["seed"].transform("min")]
+    return rows.sort_values(["rank", "window", "step"], ignore_index=True)
+
+
+def _truth(content: Content, dataset: str, horizon: int) -> pd.DataFrame:
+    """Truth of the target with at most one horizon of context, so that the forecast has half of the panel."""
+    rows = content.tables.truth
+    rows = rows[(rows["dataset"] == dataset) & (rows["horizon"] == horizon) & (rows["step"] > -horizon)]
+    target = content.facts(dataset).get("target")
+    rows = rows[rows["variate"] == target] if target in set(rows["variate"]) else rows
+    return rows.drop_duplicates(["window", "step"]).sort_values(["window", "step"])
+
+
+def _drawn(content: Content, dataset: str, horizon: int, shown: pd.DataFrame, together: bool) -> dict:
+    truth = _truth(content, dataset, horizon)
+    errors = shown.merge(truth, on=["window", "step"])
+    errors = (errors["forecast"] - errors["value"]).abs().groupby(errors["model"], sort=False).mean()
+    named = [f"{content.styles[name].label} {three_digits(error)}" for name, error in errors.items()]
+    if len(named) > 3:
+        named = [*named[:2], named[-1]]
+        order = "in the order of the leaderboard, first, second and last"
+        finding = f"mean absolute error on these windows, {order}: {listed(named)}"
+    else:
+        finding = f"mean absolute error on these windows: {listed(named)}"
+    target = truth["variate"].iloc[0]
+    words = figures.Words(
+        name=f"forecast-{slug(dataset)}-{horizon}",
+        title=f"{dataset}, {horizon} steps ahead: {finding}",
+        description=f"Forecast and truth of {target} in original units for the first, middle and last test window.",
+    )
+    frames = [shown] if together else [rows for _, rows in shown.groupby("model", sort=False)]
+    models = [content.styles[name] for name in shown["model"].unique()]
+    svg = figures.forecasts(truth, frames, content.styles, words)
+    return {"title": words.title, "svg": Markup(svg), "target": target, "models": models, "horizon": horizon}

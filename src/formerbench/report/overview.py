@@ -1,0 +1,68 @@
+"""What the first page shows: the answer, leaderboards, figures, cost, and what is missing."""
+
+from formerbench.report.boards import board, winner
+from formerbench.report.context import Content, dataset_page
+from formerbench.report.cost import cost, coverage, unscored
+from formerbench.report.findings import curves, duel
+from formerbench.report.text import answers, count, listed
+
+MANY_BOARDS = 6  # more leaderboards than these are folded, so that the page can be overlooked
+
+
+def overview(content: Content) -> dict:
+    """Variables of ``index.html.j2``."""
+    boards = [board(content, verdict.dataset, verdict.horizon) for verdict in content.verdicts]
+    names = content.dataset_names
+    return {
+        "answers": answers(content.verdicts, content.styles),
+        "winners": [winner(content, verdict) for verdict in content.verdicts],
+        "boards": boards,
+        "folded": len(boards) > MANY_BOARDS,
+        "protocol": protocol(content),
+        "curves": [figure for name in names for figure in curves(content, name)],
+        "duels": [figure for name in names for figure in duel(content, name)],
+        "cost": cost(content),
+        "coverage": coverage(content),
+        "unscored": unscored(content),
+        "datasets": [_dataset(content.facts(name), name) for name in names],
+    }
+
+
+def protocol(content: Content) -> list[tuple[str, str]]:
+    """(what, how) of the protocol, as the reader of a leaderboard needs it."""
+    study = content.tables.study
+    seeds = [str(seed) for seed in sorted(content.accuracy["seed"].dropna().unique())]
+    used = [f"{device} {precision}" for device in study["devices"] for precision in study["precisions"]]
+    tuning = study.get("hyperparameters_note") or "official settings used at every lookback without re-tuning."
+    return [
+        ("Split", "training, validation and test in time order; every test window counts, none is dropped."),
+        ("Scale", "z-score by the training rows; MSE and MAE are on this axis, MASE and sMAPE in original units."),
+        ("Settings", tuning),
+        ("Lookback", "all that were tried are shown. The best one was read off the test set: a little optimistic."),
+        ("Seeds", listed(seeds) if seeds else "none"),
+        ("Budget", _budget(study.get("budget") or {})),
+        ("Device", listed(used)),
+    ]
+
+
+def _budget(budget: dict) -> str:
+    limits = [count(int(budget["steps"]), "training step")] if budget.get("steps") else []
+    limits += [f"{budget['seconds']:g} s of training"] if budget.get("seconds") else []
+    if not limits:
+        return "none; training ends by patience or after all epochs."
+    return f"a cell trains for at most {' or '.join(limits)}."
+
+
+def _dataset(facts: dict, name: str) -> dict:
+    """A row of the list of data sets."""
+    return {
+        "name": name,
+        "href": dataset_page(name),
+        "rows": facts.get("rows"),
+        "variates": facts.get("n_variates"),
+        "step": facts.get("step") or "not known",
+        "season": facts.get("season"),
+        "licence": facts.get("licence") or "not stated",
+        "sha256": (facts.get("sha256") or "")[:12] or "none",
+        "defects": len(facts.get("defects") or []),
+    }

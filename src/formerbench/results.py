@@ -1,0 +1,84 @@
+"""Result rows: their columns, their types, and which of them may differ between two identical runs."""
+
+import json
+from pathlib import Path
+
+from formerbench.paths import write_text
+
+STATUSES = ("ok", "oom", "timeout", "skipped", "failed")
+
+PROVENANCE_COLUMNS = {
+    "package_version": str,
+    "git_commit": str,
+    "git_dirty": bool,
+    "source_digest": str,
+    "data_sha256": str,
+    "host": str,
+    "cpu": str,
+    "gpu": str,
+    "torch_version": str,
+    "python_version": str,
+    "started_at": str,
+}
+
+# One row a cell. A missing value is None (an empty field in CSV), never 0.
+ACCURACY_COLUMNS = {
+    "study": str,
+    "dataset": str,
+    "model": str,
+    "lookback": int,
+    "horizon": int,
+    "seed": int,
+    "device": str,
+    "precision": str,
+    "status": str,
+    "reason": str,
+    "mse": float,  # scaled axis
+    "mae": float,  # scaled axis
+    "rmse": float,  # scaled axis
+    "mae_raw": float,  # original units
+    "smape": float,  # original units, 0-200 %
+    "mase": float,  # original units
+    "quantile_loss": float,
+    "n_test_windows": int,
+    "n_parameters": int,  # real scalars: a complex one counts 2
+    "epochs": int,
+    "best_epoch": int,
+    "stopped_by": str,  # patience, epochs, budget
+    "train_time_s": float,  # training steps only, summed over resumed attempts
+    "step_time_ms": float,  # median
+    "inference_time_ms": float,  # one batch
+    "batch_size": int,
+    "peak_memory_mb": float,
+    "threads": int,
+    "season": int,
+    "attempts": int,
+    "busy": bool,
+    **PROVENANCE_COLUMNS,
+}
+
+# What two runs of the same config, seed and thread count may disagree on; all else is bit-identical.
+MEASURED = frozenset(
+    {
+        "train_time_s",
+        "step_time_ms",
+        "inference_time_ms",
+        "peak_memory_mb",
+        "attempts",
+        "busy",
+        "host",
+        "cpu",
+        "gpu",
+        "started_at",
+    }
+)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON file atomically; NaN and infinity are refused because JSON has no word for them."""
+    write_text(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))

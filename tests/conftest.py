@@ -1,0 +1,37 @@
+"""What several folders of tests share: a small series of known make, and the checkout."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from formerbench.data.series import Series
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def make_series(rows: int = 600, variates: int = 3, season: int = 12, seed: int = 0) -> Series:
+    """Hourly sines of one season plus noise, different in level and size by variate; 60/20/20 splits."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(rows)[:, None]
+    level, size = 10.0 * np.arange(variates), 1.0 + np.arange(variates)
+    values = level + size * (
+        np.sin(2 * np.pi * time / season + np.arange(variates)) + rng.normal(0, 0.3, (rows, variates))
+    )
+    train, val = int(0.6 * rows), int(0.8 * rows)
+    return Series(
+        name="toy",
+        values=values.astype(np.float32),
+        timestamps=np.datetime64("2020-01-01", "s") + np.arange(rows) * np.timedelta64(3600, "s"),
+        columns=tuple(f"v{i}" for i in range(variates)),
+        splits={"train": (0, train), "val": (train, val), "test": (val, rows)},
+        season=season,
+        target=f"v{variates - 1}",
+        entities=np.arange(variates),
+        facts={"sha256": "0" * 64},
+    )
+
+
+@pytest.fixture
+def series() -> Series:
+    return make_series()

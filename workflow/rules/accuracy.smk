@@ -1,0 +1,21 @@
+rule train:
+    input:
+        series="results/{study}/data/{dataset}/series.safetensors",
+        facts="results/{study}/data/{dataset}/dataset.json",
+    output:
+        "results/{study}/accuracy/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}/metrics.json",
+        "results/{study}/accuracy/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}/history.csv",
+        "results/{study}/accuracy/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}/model.safetensors",
+    log:
+        "results/{study}/logs/train/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}.log",
+    conda:
+        "../../environment.yml"
+    threads: STUDY.threads
+    resources:
+        bench_slot=slot(),
+    params:
+        cell=cell_of,
+        code=code_of_cell,
+        device_problem=device_problem,
+    script:
+        "../scripts/train.py"

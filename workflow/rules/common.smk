@@ -1,0 +1,91 @@
+import re
+import sys
+
+from formerbench import devices
+from formerbench.config import Study
+from formerbench.errors import StatedError
+
+
+def checked(make):
+    """What ``make()`` gives, as a list; a stated failure ends Snakemake in one line."""
+    try:
+        return list(make())
+    except StatedError as error:
+        sys.exit(f"error: {error}")
+
+
+def checked_study(config):
+    """The study of a config that passed every check."""
+    return checked(lambda: [Study.from_config(config)])[0]
+
+
+def one_of(names):
+    """A regular expression for exactly these names."""
+    return "|".join(re.escape(name) for name in names)
+
+
+def entry_of(wildcards):
+    """The registry entry of a data set as plain values, so that a change reruns what depends on it."""
+    return DATASETS[wildcards.dataset].as_dict()
+
+
+def raw_file(wildcards):
+    """What `prepare` reads: a download, the user's own file, or nothing for generated data."""
+    entry = DATASETS[wildcards.dataset]
+    if entry.generate is not None:
+        return []
+    if entry.path is not None:
+        return entry.path
+    return f"results/{wildcards.study}/data/{wildcards.dataset}/raw.csv"
+
+
+def downloads():
+    """The raw files of all data sets of the study that come from the network."""
+    return [
+        f"results/{STUDY.study}/data/{name}/raw.csv"
+        for name, entry in DATASETS.items()
+        if entry.generate is None and entry.path is None
+    ]
+
+
+def cell_of(wildcards):
+    """The cell that a folder belongs to, as plain values."""
+    folder = "accuracy/{w.dataset}/{w.model}/L{w.lookback}_H{w.horizon}/{w.device}_{w.precision}/seed{w.seed}"
+    return CELLS[folder.format(w=wildcards)].as_dict()
+
+
+def code_of_cell(wildcards):
+    """Digest of the code that the cell executes."""
+    model = next(model for model in STUDY.models if model.name == wildcards.model)
+    return cell_digest(model.class_path or class_path(model.name))
+
+
+def device_problem(wildcards):
+    """Why the device cannot be used here, or None: cells are run once it can."""
+    return devices.problem(wildcards.device)
+
+
+def slot():
+    """Share of the machine that a job claims: all of it, unless cells may run side by side."""
+    return 0 if STUDY.parallel else 1
+
+
+def of_cells(file):
+    """The path of ``file`` in the folder of every cell."""
+    return [f"results/{STUDY.study}/{folder}/{file}" for folder in CELLS]
+
+
+def of_datasets(file):
+    """The path of ``file`` in the folder of every data set."""
+    return [f"results/{STUDY.study}/data/{name}/{file}" for name in DATASETS]
+
+
+def dataset_pages(study):
+    """The report's page of every data set, in the folder of ``study`` (may be a wildcard)."""
+    return [f"results/{study}/report/dataset-{name}.html" for name in DATASETS]
+
+
+def report_pages():
+    """All pages of the report."""
+    pages = [f"results/{STUDY.study}/report/{page}.html" for page in ("index", "provenance")]
+    return pages + dataset_pages(STUDY.study)

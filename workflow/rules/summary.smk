@@ -1,0 +1,25 @@
+rule collect:
+    input:
+        metrics=of_cells("metrics.json"),
+        series=of_datasets("series.safetensors"),
+        facts=of_datasets("dataset.json"),
+    output:
+        "results/{study}/tables/accuracy.csv",
+        "results/{study}/tables/accuracy.parquet",
+        "results/{study}/tables/variates.csv",
+        "results/{study}/tables/forecasts.csv",
+        "results/{study}/tables/truth.csv",
+        "results/{study}/tables/datasets.json",
+        "results/{study}/tables/study.json",
+    log:
+        "results/{study}/logs/collect.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    resources:
+        bench_slot=slot(),
+    params:
+        study=STUDY.as_dict(),
+        code=source_digest(COLLECT_MODULES),
+    script:
+        "../scripts/collect.py"
