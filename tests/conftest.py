@@ -1,13 +1,18 @@
-"""What several folders of tests share: a small series of known make, and the checkout."""
+"""What several folders of tests share: a small series of known make, and a small study of the whole project."""
 
-from pathlib import Path
+import shutil
 
 import numpy as np
 import pytest
+import torch
 
 from formerbench.data.series import Series
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+from .project import Project
+
+# Models in tests are tiny; more threads would only wait for each other.
+torch.set_num_threads(1)
+
 
 
 def make_series(rows: int = 600, variates: int = 3, season: int = 12, seed: int = 0) -> Series:
@@ -35,3 +40,20 @@ def make_series(rows: int = 600, variates: int = 3, season: int = 12, seed: int 
 @pytest.fixture
 def series() -> Series:
     return make_series()
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Project:
+    """The tiny study, run to the end once; tests that change it take a copy by ``project``."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.output = project.snakemake()
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Project:
+    """A copy of the finished study that a test may change."""
+    copy = object.__new__(Project)
+    copy.root = tmp_path / "project"
+    shutil.copytree(finished.root, copy.root)
+    return copy

@@ -59,8 +59,9 @@ def _one_cycle(top: float, step: int, total_steps: int, pct_start: float) -> Rat
     start, end = top / _WARM_START, top / _WARM_START / _END
     peak = pct_start * total_steps - 1  # torch counts steps from 0 and lets the peak fall between two
     if step <= peak:
-        return Rate(_cosine(start, top, step / peak), _cosine(0.95, 0.85, step / peak))
-    share = (step - peak) / (total_steps - 1 - peak)
+        share = step / peak if peak else 1.0
+        return Rate(_cosine(start, top, share), _cosine(0.95, 0.85, share))
+    share = (step - peak) / max(1, total_steps - 1 - peak)
     return Rate(_cosine(top, end, share), _cosine(0.85, 0.95, share))
 
 

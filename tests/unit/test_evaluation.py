@@ -11,7 +11,8 @@ from formerbench.evaluation import evaluate
 from formerbench.models import build
 from formerbench.models.batch import Forecaster
 
-from ..conftest import REPOSITORY, make_series
+from ..conftest import make_series
+from ..project import REPOSITORY
 
 
 def reference():

@@ -100,6 +100,8 @@ def test_own_file_gets_the_defaults():
 def test_as_dict_is_json_and_tells_entries_apart():
     assert find(OWN).as_dict() == json.loads(json.dumps(find(dict(OWN)).as_dict()))
     assert find(OWN).as_dict() != find(OWN | {"fill": "forward"}).as_dict()
+    for entry in [*load_registry().values(), find(OWN)]:
+        assert Entry.from_dict(json.loads(json.dumps(entry.as_dict()))) == entry
     assert find(find("Weather").as_dict() | {"name": "Copy"}).sources == find("Weather").sources
 
 

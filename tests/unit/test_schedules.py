@@ -59,3 +59,10 @@ def test_patchtst_starts_at_a_25th_and_keeps_beta1():
     assert ours[0] == (1e-3 / 25, 0.95)
     assert [r.learning_rate for r in ours[1:]] == pytest.approx(official_adjustment("type3", 8)[1:])
     assert {r.beta1 for r in ours} == {0.95}
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 5])
+def test_tst_of_a_few_steps_stays_within_its_bounds(total):
+    for step in range(total):
+        ours = rate("TST", 1e-3, epoch=1, step=step, total_steps=total, pct_start=0.2)
+        assert 1e-3 / 25e4 <= ours.learning_rate <= 1e-3

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -40,6 +42,20 @@ def test_a_window_holds_the_rows_it_should(series, split):
         np.testing.assert_array_equal(target[i].numpy(), scaled[row : row + horizon])
         np.testing.assert_array_equal(batch.future_marks[i].numpy(), series.marks()[row : row + horizon])
     assert begin + len(windows) - 1 + horizon == end
+
+
+def test_covariates_are_scaled_by_their_training_rows(series):
+    rng = np.random.default_rng(2)
+    covariates = {"known": rng.normal(50, 9, (600, 2)), "past_covariates": rng.normal(-4, 3, (600, 1))}
+    with_covariates = replace(series, **{name: c.astype(np.float32) for name, c in covariates.items()})
+    windows = Windows(with_covariates, 24, 10, "test", Scaler.fit(series))
+    batch, _ = windows.batch(torch.tensor([5]))
+    row, train = series.splits["test"][0] + 5, slice(0, series.splits["train"][1])
+    scaled = {name: (c - c[train].mean(axis=0)) / c[train].std(axis=0) for name, c in covariates.items()}
+    np.testing.assert_allclose(batch.known[0], scaled["known"][row - 24 : row + 10], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        batch.past_covariates[0], scaled["past_covariates"][row - 24 : row], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_windows_are_views_of_one_copy(series):

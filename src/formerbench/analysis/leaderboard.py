@@ -112,10 +112,10 @@ def tied(a: Score, b: Score) -> bool | None:
         return None
     parts = [(score.sd**2 / score.n, score.n - 1) for score in (a, b) if score.sd > 0]
     if not parts:
-        return a.mean == b.mean
+        return bool(a.mean == b.mean)
     variance = sum(part for part, _ in parts)
     freedom = variance**2 / sum(part**2 / n for part, n in parts)
-    return abs(a.mean - b.mean) <= float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * sqrt(variance)
+    return bool(abs(a.mean - b.mean) <= stdtrit(freedom, (1 + CONFIDENCE) / 2) * sqrt(variance))
 
 
 def marks(group: pd.DataFrame, metric: str) -> list[str]:

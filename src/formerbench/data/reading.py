@@ -117,7 +117,7 @@ def _numbers(entry: Entry, source: Path, column: pl.Series) -> np.ndarray:
     text = column.str.strip_chars()
     missing = text.is_null() | text.str.to_lowercase().is_in(MISSING_WORDS)
     plain = text.str.replace(",", ".", literal=True) if entry.decimal == "," else text
-    numbers = plain.cast(pl.Float64, strict=False)
+    numbers = plain.cast(pl.Float64, strict=False).set(missing, None)
     bad = (~missing & ~numbers.is_finite().fill_null(False)).arg_true()
     if len(bad):
         named = ", ".join(f"{text[i]!r} in line {i + 2}" for i in bad[:NAMED_CELLS].to_list())
@@ -129,7 +129,7 @@ def _numbers(entry: Entry, source: Path, column: pl.Series) -> np.ndarray:
     if len(too_large):
         where = f"{source.name}: line {too_large[0] + 2}: '{column.name}'"
         raise StatedError(f"{where} is too large for single precision; rescale the column")
-    return numbers.set(missing, None).fill_null(float("nan")).to_numpy()
+    return numbers.fill_null(float("nan")).to_numpy()
 
 
 def _timestamps(entry: Entry, source: Path, column: pl.Series) -> np.ndarray:
@@ -138,12 +138,12 @@ def _timestamps(entry: Entry, source: Path, column: pl.Series) -> np.ndarray:
     forms = (entry.date_format,) if entry.date_format else DATE_FORMS
     if not entry.date_format:
         text = text.str.replace("T", " ", literal=True).str.replace_all("/", "-", literal=True)
-    tries = []
-    for form in forms:
-        tries.append(_parsed(text, form))
-        if tries[-1].null_count() == 0:
-            break
-    stamps = min(tries, key=pl.Series.null_count)
+    stamps = _parsed(text, forms[0])
+    for form in forms[
+        1:
+    ]:  # some programs leave out the time at midnight; year-first forms exclude each other
+        if stamps.null_count():
+            stamps = stamps.fill_null(_parsed(text, form))
     bad = stamps.is_null().arg_true()
     if len(bad):
         wanted = entry.date_format or "a year-first form such as 2016-07-01 02:00:00"

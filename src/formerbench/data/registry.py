@@ -1,7 +1,7 @@
 """The data sets that a study can name: their sources, checksums, splits and how a CSV file is read."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,6 +50,26 @@ class Entry:
     fill: str
     generate: dict | None
 
+    @classmethod
+    def from_dict(cls, content: dict, where: str = "data set") -> "Entry":
+        """Check a mapping with a ``name`` and complete it with the schema's defaults; undoes :meth:`as_dict`.
+
+        Raises:
+            StatedError: a key or value that the schema refuses; ``where`` begins the message.
+        """
+        content = json.loads(
+            json.dumps(content, default=str)
+        )  # a copy of plain types; YAML makes dates of dates
+        check(content, _schema(), where)
+        _check_kind(content, where)
+        if content["generate"]:
+            made = content["generate"]
+            content |= {"rows": made["length"], "variates": made["variates"], "step": made["step"]}
+            content["season"] = content["season"] or made["seasons"][0]
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        )
+
     @property
     def kind(self) -> str:
         """``download``, ``file`` (a user's CSV) or ``generated``."""
@@ -64,13 +84,6 @@ class Entry:
     def as_dict(self) -> dict:
         """All of the entry as plain JSON types: equal for equal entries, so it serves as a rerun key."""
         return json.loads(json.dumps(asdict(self)))
-
-    @classmethod
-    def from_dict(cls, values: dict) -> "Entry":
-        """The entry that gave ``values`` by :meth:`as_dict`."""
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        )
 
 
 def load_registry(path: Path | None = None) -> dict[str, Entry]:
@@ -99,7 +112,7 @@ def find(dataset: str | dict) -> Entry:
                 f"{', '.join(registry)}. Your own CSV is a mapping with `name` and `path`"
             )
         return registry[dataset]
-    entry = _entry(dataset, f"data set {dataset.get('name', 'without a name')}")
+    entry = Entry.from_dict(dataset, f"data set {dataset.get('name', 'without a name')}")
     if entry.name in registry and registry[entry.name].kind == "download":
         raise StatedError(
             f"data set {entry.name}: the name belongs to a registered data set; take another one"
@@ -139,7 +152,7 @@ def _registry(path: Path, _stamp: int) -> dict[str, Entry]:
             f"{path.name}: one key `datasets` with name to entry was expected; came: {list(content)}"
         )
     return {
-        name: _entry({"name": name} | _mapping(name, raw), f"{path.name}: {name}")
+        name: Entry.from_dict({"name": name} | _mapping(name, raw), f"{path.name}: {name}")
         for name, raw in named.items()
     }
 
@@ -153,18 +166,6 @@ def _mapping(name: str, raw) -> dict:
 @lru_cache(maxsize=1)
 def _schema() -> dict:
     return read_yaml(shipped(SCHEMA))["$defs"]["entry"]
-
-
-def _entry(raw: dict, where: str) -> Entry:
-    content = json.loads(json.dumps(raw, default=str))  # a copy of plain types; YAML makes dates of dates
-    check(content, _schema(), where)
-    _check_kind(content, where)
-    if content["generate"]:
-        made = content["generate"]
-        content |= {"rows": made["length"], "variates": made["variates"], "step": made["step"]}
-        content["season"] = content["season"] or made["seasons"][0]
-    frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-    return Entry(**{field.name: frozen[field.name] for field in fields(Entry)})
 
 
 def _check_kind(content: dict, where: str) -> None:

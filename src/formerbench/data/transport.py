@@ -1,7 +1,7 @@
 """Bring one file from an address to a folder: size limit, safe redirects, retries of what may pass."""
 
 import shutil
-from contextlib import closing
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -140,11 +140,14 @@ def _download(address: str, target: LimitedFile, title: str) -> None:
     from pooch import HTTPDownloader
     from tqdm import tqdm
 
-    # disable=None: a bar on a terminal, nothing in a log file; without a total a bar has no truth value
-    with closing(
-        tqdm(desc=title, total=target.limit, unit="B", unit_scale=True, leave=False, disable=None)
-    ) as bar:
-        hooks = {"response": refuse_downgrade}
-        HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT_S, hooks=hooks)(
-            address, target, None
-        )
+    with ExitStack() as opened:
+
+        def keep(response, *_args, **_kwargs) -> None:
+            opened.callback(response.close)  # pooch leaves the connection open when writing fails
+
+        # disable=None: a bar on a terminal, nothing in a log file; without a total a bar has no truth value
+        bar = tqdm(desc=title, total=target.limit, unit="B", unit_scale=True, leave=False, disable=None)
+        opened.callback(bar.close)
+        hooks = {"response": [keep, refuse_downgrade]}
+        downloader = HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT_S, hooks=hooks)
+        downloader(address, target, None)

@@ -23,10 +23,10 @@ class Scaler:
     sd: np.ndarray
 
     @classmethod
-    def fit(cls, series: Series) -> "Scaler":
-        """Fit on the rows of the train split alone."""
+    def fit(cls, series: Series, values: np.ndarray | None = None) -> "Scaler":
+        """Fit on the train split's rows of the variates, or of other ``values`` (t, v) of the same rows."""
         first, end = series.splits["train"]
-        rows = series.values[first:end].astype(np.float64)
+        rows = (series.values if values is None else values)[first:end].astype(np.float64)
         sd = rows.std(axis=0)
         return cls(rows.mean(axis=0), np.where(sd > 0, sd, 1.0))
 
@@ -72,8 +72,8 @@ class Windows:
         rows = slice(self.first, end)
         self._values = _rolled(scaler.scale(series.values[rows]), lookback + horizon, device)
         self._marks = _rolled(series.marks(mark_kind)[rows], lookback + horizon, device)
-        self._known = _rolled(_rows(series.known, rows), lookback + horizon, device)
-        self._past_covariates = _rolled(_rows(series.past_covariates, rows), lookback + horizon, device)
+        covariates = [_scaled(series, values, rows) for values in (series.known, series.past_covariates)]
+        self._known, self._past_covariates = (_rolled(c, lookback + horizon, device) for c in covariates)
 
     def __len__(self) -> int:
         return self.count
@@ -100,8 +100,9 @@ class Windows:
         return batch, future
 
 
-def _rows(array: np.ndarray | None, rows: slice) -> np.ndarray | None:
-    return None if array is None else array[rows]
+def _scaled(series: Series, values: np.ndarray | None, rows: slice) -> np.ndarray | None:
+    """``rows`` of covariates, z-scored by their own training rows."""
+    return None if values is None else Scaler.fit(series, values).scale(values[rows])
 
 
 def _rolled(array: np.ndarray | None, width: int, device) -> Tensor | None:

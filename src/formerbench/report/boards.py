@@ -53,7 +53,7 @@ def board(content: Content, dataset: str, horizon: int) -> dict:
         "winner": content.styles[best["model"]],
         "winner_mse": score_text(best["mse"]),
         "extent": _extent(content, dataset, best["n_test_windows"]),
-        "seeds": count(int(group["n_cells"].max()), "seed"),
+        "seeds": int(group["n_cells"].max()),
         "conditions": len(group[["device", "precision"]].drop_duplicates()) > 1,
         "rows": rows,
     }
@@ -76,7 +76,9 @@ def _column(scores: list[Score | None], metric: str, ranks: list[str]) -> list[d
             cells.append(None)
             continue
         bar = round(100 * score.mean / top) if metric == "mse" and top > 0 else None
-        cells.append({"text": score_text(score, metric), "value": score.mean, "marks": rank.split(), "bar": bar})
+        cells.append(
+            {"text": score_text(score, metric), "value": score.mean, "marks": rank.split(), "bar": bar}
+        )
     return cells
 
 

@@ -41,7 +41,9 @@ class Content:
     @cached_property
     def dataset_names(self) -> list[str]:
         """Data sets in the study's order; one that only the rows know comes last."""
-        return list(dict.fromkeys([facts["name"] for facts in self.tables.datasets] + list(self.accuracy["dataset"])))
+        return list(
+            dict.fromkeys([facts["name"] for facts in self.tables.datasets] + list(self.accuracy["dataset"]))
+        )
 
     def facts(self, dataset: str) -> dict:
         """The data set's ``dataset.json``; empty where the study has none."""
@@ -73,7 +75,7 @@ def shared(content: Content) -> dict:
         ],
         "symbols": [(style.key, style.colour, symbol(style)) for style in content.styles.values()],
         "banners": banners(content),
-        "newest": max(rows["started_at"], default="").replace("T", " ")[:16],
+        "newest": minute(max(rows["started_at"], default="")),
         "machines": distinct(machines(rows)),
         "versions": distinct(versions(rows)),
         "commits": distinct(commits(rows)),
@@ -83,6 +85,11 @@ def shared(content: Content) -> dict:
 def distinct(values: pd.Series) -> list[str]:
     """The distinct non-empty values, sorted."""
     return sorted(set(values[values != ""]))
+
+
+def minute(timestamp: str) -> str:
+    """An ISO time stamp as people write it, without seconds."""
+    return timestamp.replace("T", " ")[:16]
 
 
 def machines(rows: pd.DataFrame) -> pd.Series:
@@ -119,8 +126,8 @@ def banners(content: Content) -> list[tuple[str, str]]:
         words = f"{listed(made)}: it shows that the pipeline works, not how the models do on real series."
         found.append(("Generated data", words))
     if rows["git_dirty"].any():
-        words = f"{count(int(rows['git_dirty'].sum()), 'cell')} ran code with uncommitted changes: the commit alone "
-        found.append(("Uncommitted code", words + "does not give it back."))
+        words = f"{count(int(rows['git_dirty'].sum()), 'cell')} ran code with uncommitted changes: "
+        found.append(("Uncommitted code", words + "the commit alone does not give it back."))
     if rows["busy"].any():
         words = f"{count(int(rows['busy'].sum()), 'cell')} ran while something else used the machine: "
         found.append(("Busy machine", words + "the times may be too high; the errors are not affected."))

@@ -8,6 +8,7 @@ from formerbench.report.text import three_digits
 from formerbench.results import STATUSES
 
 _COSTS = ("train_time_s", "step_time_ms", "inference_time_ms", "peak_memory_mb")
+_COUNTS = ("n_parameters", "batch_size")
 _BARS = ("train_time_s", "peak_memory_mb")
 
 
@@ -15,8 +16,12 @@ def cost(content: Content) -> dict:
     """Median cost over the seeds that ended ok, one row an entry and machine."""
     rows = content.accuracy[content.accuracy["status"] == "ok"]
     rows = rows.assign(machine=machines(rows))
-    numbers = ["n_parameters", *_COSTS, "batch_size"]
-    medians = rows.astype(dict.fromkeys(numbers, float)).groupby([*ENTRY, "machine"], as_index=False)[numbers].median()
+    numbers = [*_COUNTS, *_COSTS]
+    medians = (
+        rows.astype(dict.fromkeys(numbers, float))
+        .groupby([*ENTRY, "machine"], as_index=False)[numbers]
+        .median()
+    )
     place = {name: i for i, name in enumerate(content.dataset_names)}
     medians["place"] = medians["dataset"].map(place)
     medians = medians.sort_values(["place", "horizon", "n_parameters", "model", "lookback"], kind="stable")
@@ -31,7 +36,8 @@ def cost(content: Content) -> dict:
 
 
 def _cost_row(content: Content, row: pd.Series, tops: dict[str, float]) -> dict:
-    cells = {name: _number(row[name], tops.get(name)) for name in ("n_parameters", *_COSTS, "batch_size")}
+    cells = {name: _number(row[name], three_digits(row[name]), tops.get(name)) for name in _COSTS}
+    cells |= {name: _number(row[name], f"{row[name]:,.0f}") for name in _COUNTS}
     return cells | {
         "dataset": row["dataset"],
         "horizon": row["horizon"],
@@ -43,13 +49,11 @@ def _cost_row(content: Content, row: pd.Series, tops: dict[str, float]) -> dict:
     }
 
 
-def _number(value: float, top: float | None) -> dict | None:
-    """A cell of the table, or None where nothing was measured."""
+def _number(value: float, text: str, top: float | None = None) -> dict | None:
+    """A cell of the table, or None where nothing was measured; ``top`` is what fills the whole bar."""
     if pd.isna(value):
         return None
-    text = f"{value:,.0f}" if float(value).is_integer() else three_digits(value)
-    bar = round(100 * value / top) if top and top > 0 else None
-    return {"text": text, "value": float(value), "bar": bar}
+    return {"text": text, "value": float(value), "bar": round(100 * value / top) if top else None}
 
 
 def coverage(content: Content) -> dict:
@@ -82,6 +86,9 @@ def unscored(content: Content) -> list[dict]:
     found = []
     for key, cells in rows.groupby([*ENTRY, "status", "reason"]):
         named = dict(zip([*ENTRY, "status", "reason"], key, strict=True))
-        named |= {"style": content.styles[named["model"]], "condition": f"{named['device']} {named['precision']}"}
+        named |= {
+            "style": content.styles[named["model"]],
+            "condition": f"{named['device']} {named['precision']}",
+        }
         found.append(named | {"seeds": ", ".join(str(seed) for seed in sorted(cells["seed"]))})
     return found

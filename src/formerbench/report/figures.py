@@ -1,6 +1,5 @@
 """The figures of the report as inline SVG: lookback curves, and forecasts against what happened."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 
 from formerbench.report.palette import Style
-from formerbench.report.svg import INK, MUTED, PAPER, RC, inline, text_width
+from formerbench.report.svg import INK, PAPER, RC, inline, text_width
 
 _LABEL_POINTS = 9
 _WINDOWS = ("First test window", "Middle test window", "Last test window")
@@ -29,12 +28,6 @@ class Words:
     description: str
 
 
-@contextmanager
-def _theme():
-    with mpl.rc_context(RC):
-        yield
-
-
 def lookback_curves(cells: pd.DataFrame, styles: dict[str, Style], words: Words) -> str:
     """MSE by lookback, one line a model and one panel a horizon.
 
@@ -47,28 +40,38 @@ def lookback_curves(cells: pd.DataFrame, styles: dict[str, Style], words: Words)
     horizons = sorted(cells["horizon"].unique())
     columns = min(2, len(horizons))
     rows = ceil(len(horizons) / columns)
-    with _theme():
+    with mpl.rc_context(RC):
         figure = Figure(figsize=(5.6 * columns if columns > 1 else 7.6, 3.5 * rows + 0.3))
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
-        room = max(text_width(styles[name].label, _LABEL_POINTS) for name in cells["model"].unique()) + 22
+        room = 16 + max(
+            text_width(end.label, _LABEL_POINTS)
+            for horizon in horizons
+            for end in _line_ends(cells[cells["horizon"] == horizon], styles)
+        )
         for panel, horizon in zip(panels.flat, horizons, strict=False):
             _lookback_panel(panel, cells[cells["horizon"] == horizon], styles)
             panel.set_title(f"{horizon} steps ahead")
         for panel in list(panels.flat)[len(horizons) :]:
             panel.set_visible(False)
-        width, height = (72 * inches for inches in figure.get_size_inches())
-        figure.subplots_adjust(
-            left=48 / width,
-            right=1 - room / width,
-            bottom=42 / height,
-            top=1 - 26 / height,
-            wspace=(room + 46) / (width / columns - room),
-            hspace=0.28,
-        )
+        _leave_room(figure, columns, room)
         for panel, horizon in zip(panels.flat, horizons, strict=False):
-            ends = _line_ends(cells[cells["horizon"] == horizon])
-            _label_ends(panel, [(x, y, styles[name]) for name, x, y in ends])
+            _label_ends(panel, _line_ends(cells[cells["horizon"] == horizon], styles))
         return inline(figure, words.name, words.title, words.description)
+
+
+def _leave_room(figure: Figure, columns: int, room: float) -> None:
+    """Margins such that ``room`` points are free for labels at the right of each panel."""
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    axis = 50
+    panel = (width - columns * (room + axis)) / columns
+    figure.subplots_adjust(
+        left=axis / width,
+        right=1 - room / width,
+        bottom=42 / height,
+        top=1 - 26 / height,
+        wspace=(room + axis) / panel,
+        hspace=0.3,
+    )
 
 
 def _lookback_panel(panel, cells: pd.DataFrame, styles: dict[str, Style]) -> None:
@@ -111,31 +114,39 @@ def _mse_axis(panel, mse: pd.Series) -> None:
     panel.set_ylabel("MSE (log axis)" if wide else "MSE")
 
 
-def _line_ends(cells: pd.DataFrame) -> list[tuple[str, float, float]]:
+@dataclass(frozen=True)
+class _End:
+    """Where a model's line ends, and what is written there; ``early`` where others go further."""
+
+    label: str
+    colour: str
+    x: float
+    y: float
+    early: bool
+
+
+def _line_ends(cells: pd.DataFrame, styles: dict[str, Style]) -> list[_End]:
+    longest = cells["lookback"].max()
     ends = []
     for name, rows in cells.groupby("model"):
         last = rows["lookback"].max()
-        ends.append((name, float(last), float(rows.loc[rows["lookback"] == last, "mse"].mean())))
-    return ends
+        mse = float(rows.loc[rows["lookback"] == last, "mse"].mean())
+        label = styles[name].label if last == longest else f"{styles[name].label}, to {last}"
+        ends.append(_End(label, styles[name].colour, float(last), mse, last < longest))
+    return sorted(ends, key=lambda end: (end.y, end.label))
 
 
-def _label_ends(panel, ends: list[tuple[float, float, Style]]) -> None:
+def _label_ends(panel, ends: list[_End]) -> None:
     """Write each line's name at the right of the panel, moved up or down until no two names overlap."""
-    if not ends:
-        return
-    place = panel.transData.transform
-    x_right = panel.bbox.x1
     points = 72 / panel.figure.dpi
-    ends = sorted(ends, key=lambda end: (end[1], end[2].name))
-    wanted = [place((x, y))[1] * points for x, y, _ in ends]
-    low, high = panel.bbox.y0 * points, panel.bbox.y1 * points
-    heights = _spread(wanted, gap=_LABEL_POINTS * 1.35, low=low, high=high)
-    for (x, y, style), height in zip(ends, heights, strict=True):
-        start = place((x, y))
+    places = [panel.transData.transform((end.x, end.y)) * points for end in ends]
+    low, high, right = (edge * points for edge in (panel.bbox.y0, panel.bbox.y1, panel.bbox.x1))
+    heights = _spread([y for _, y in places], gap=_LABEL_POINTS * 1.35, low=low, high=high)
+    for end, (x, y), height in zip(ends, places, heights, strict=True):
         panel.annotate(
-            style.label,
-            xy=(x, y),
-            xytext=((x_right - start[0]) * points + 12, height - start[1] * points),
+            end.label,
+            xy=(end.x, end.y),
+            xytext=(right - x + 12, height - y),
             textcoords="offset points",
             va="center",
             fontsize=_LABEL_POINTS,
@@ -143,8 +154,10 @@ def _label_ends(panel, ends: list[tuple[float, float, Style]]) -> None:
             annotation_clip=False,
             arrowprops={
                 "arrowstyle": "-",
-                "color": style.colour,
+                "color": end.colour,
                 "linewidth": 0.8,
+                # A solid line to the label would look like results at lookbacks that have none.
+                "linestyle": (0, (1, 4)) if end.early else "-",
                 "shrinkA": 1,
                 "shrinkB": 4,
                 "relpos": (0, 0.5),
@@ -164,44 +177,42 @@ def _spread(wanted: list[float], gap: float, low: float, high: float) -> list[fl
     return places
 
 
-def forecasts(truth: pd.DataFrame, lines: list[pd.DataFrame], styles: dict[str, Style], words: Words) -> str:
-    """Forecast against truth: one column a test window, one row of panels for each frame of ``lines``.
+def forecasts(
+    truth: pd.DataFrame, lines: dict[str, pd.DataFrame], styles: dict[str, Style], words: Words
+) -> str:
+    """Forecast against truth: one column a test window, one row of panels for each item of ``lines``.
 
     Args:
         truth: window, step, timestamp, value of one data set and horizon; steps up to 0 are context.
-        lines: one frame a row of panels: model, window, step, forecast; its models are drawn together.
+        lines: label of a row of panels -> model, window, step, forecast, which are drawn together.
     """
     windows = sorted(truth["window"].unique())
     single = len(lines) == 1
-    with _theme():
-        height = 3.1 if single else 1.45 * len(lines) + 0.75
+    with mpl.rc_context(RC):
+        height = 3.1 if single else 1.4 * len(lines) + 0.8
         figure = Figure(figsize=(11.2, height))
         grid = figure.subplots(len(lines), len(windows), sharex=True, sharey="col", squeeze=False)
         points = 72 * height
         figure.subplots_adjust(
-            left=0.05, right=0.985, top=1 - 26 / points, bottom=40 / points, wspace=0.13, hspace=0.42
+            left=0.05,
+            right=0.985,
+            top=1 - (26 if single else 34) / points,
+            bottom=40 / points,
+            wspace=0.13,
+            hspace=0.42,
         )
-        for row, frame in zip(grid, lines, strict=True):
+        for row, (label, frame) in zip(grid, lines.items(), strict=True):
             for panel, window in zip(row, windows, strict=True):
                 there, guess = truth[truth["window"] == window], frame[frame["window"] == window]
                 _forecast_panel(panel, there, guess, styles)
-            if not single:
-                row[0].annotate(
-                    " and ".join(styles[name].label for name in frame["model"].unique()),
-                    xy=(0, 1),
-                    xytext=(0, 3),
-                    xycoords="axes fraction",
-                    textcoords="offset points",
-                    fontsize=_LABEL_POINTS,
-                    color=INK,
-                )
+            row[0].annotate(label, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=_LABEL_POINTS)
         _name_windows(grid, truth, windows, single)
         return inline(figure, words.name, words.title, words.description)
 
 
 def _forecast_panel(panel, truth: pd.DataFrame, forecast: pd.DataFrame, styles: dict[str, Style]) -> None:
     steps, values = truth["step"].astype(float), truth["value"].astype(float)
-    panel.plot(steps, values, color=MUTED, linewidth=1)
+    panel.plot(steps, values, color=INK, linewidth=0.9)
     for name, rows in forecast.groupby("model", sort=False):
         style = styles[name]
         panel.plot(
@@ -227,6 +238,6 @@ def _name_windows(grid, truth: pd.DataFrame, windows: list[int], single: bool) -
     for panel, window, name in zip(grid[0], windows, names, strict=True):
         rows = truth[(truth["window"] == window) & (truth["step"] >= 1)]
         start = rows["timestamp"].iloc[0].replace("T", " ")[:16] if len(rows) else "?"
-        panel.set_title(f"{name}, from {start}", pad=6 if single else 16, loc="left", fontweight="normal")
+        panel.set_title(f"{name}, from {start}", pad=6 if single else 20, loc="left", fontweight="normal")
     for panel in grid[-1]:
         panel.set_xlabel("steps from the start of the forecast")

@@ -39,20 +39,26 @@ def _lookback_finding(content: Content, cells: pd.DataFrame) -> str:
     if change.empty:
         return f"no trained model has scores at both {first} and {last} steps of lookback"
     ratio = (change[last] / change[first]).groupby("model").mean().sort_values()
-    named = [f"{content.styles[name].label} {signed_percent(100 * (value - 1))}" for name, value in ratio.items()]
-    span = f"from {first} to {last} steps of lookback the MSE changes by"
-    if len(named) <= 4:
-        return f"{span} {listed(named)}"
-    fewer = int((ratio < 1).sum())
-    return f"{span} {named[0]} to {named[-1]}; it falls for {fewer} of {len(ratio)} models"
+    named = [
+        f"{content.styles[name].label} {signed_percent(100 * (value - 1))}" for name, value in ratio.items()
+    ]
+    shown = ", ".join(named) if len(named) <= 4 else f"{named[0]} to {named[-1]}"
+    fewer, total = int((ratio < 1).sum()), len(ratio)
+    return (
+        f"looking back {last} steps instead of {first} lowers the MSE of {fewer} of {total} models ({shown})"
+    )
 
 
 def duel(content: Content, dataset: str) -> list[dict]:
     """Best other model against best baseline at the shortest horizon: what a transformer buys, to the eye."""
-    for horizon in sorted(content.tables.truth.loc[content.tables.truth["dataset"] == dataset, "horizon"].unique()):
+    for horizon in sorted(
+        content.tables.truth.loc[content.tables.truth["dataset"] == dataset, "horizon"].unique()
+    ):
         shown = _shown(content, dataset, int(horizon))
         names = list(shown["model"].unique())
-        pair = [name for name in names if name not in BASELINES][:1] + [name for name in names if name in BASELINES][:1]
+        pair = [name for name in names if name not in BASELINES][:1] + [
+            name for name in names if name in BASELINES
+        ][:1]
         if pair:
             return [_drawn(content, dataset, int(horizon), shown[shown["model"].isin(pair)], together=True)]
     return []
@@ -96,9 +102,14 @@ def _drawn(content: Content, dataset: str, horizon: int, shown: pd.DataFrame, to
     words = figures.Words(
         name=f"forecast-{slug(dataset)}-{horizon}",
         title=f"{dataset}, {horizon} steps ahead: {finding}",
-        description=f"Forecast and truth of {target} in original units for the first, middle and last test window.",
+        description=f"Forecast and truth of {target} in original units, one column of panels a test window.",
     )
-    frames = [shown] if together else [rows for _, rows in shown.groupby("model", sort=False)]
+    frames = {"": shown}
+    if not together:
+        rows = dict(list(shown.groupby("model", sort=False)))
+        frames = {
+            f"{content.styles[name].label}, MAE {three_digits(errors[name])}": rows[name] for name in rows
+        }
     models = [content.styles[name] for name in shown["model"].unique()]
     svg = figures.forecasts(truth, frames, content.styles, words)
     return {"title": words.title, "svg": Markup(svg), "target": target, "models": models, "horizon": horizon}

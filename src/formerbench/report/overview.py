@@ -33,16 +33,32 @@ def protocol(content: Content) -> list[tuple[str, str]]:
     study = content.tables.study
     seeds = [str(seed) for seed in sorted(content.accuracy["seed"].dropna().unique())]
     used = [f"{device} {precision}" for device in study["devices"] for precision in study["precisions"]]
-    tuning = study.get("hyperparameters_note") or "official settings used at every lookback without re-tuning."
     return [
         ("Split", "training, validation and test in time order; every test window counts, none is dropped."),
-        ("Scale", "z-score by the training rows; MSE and MAE are on this axis, MASE and sMAPE in original units."),
-        ("Settings", tuning),
-        ("Lookback", "all that were tried are shown. The best one was read off the test set: a little optimistic."),
+        (
+            "Scale",
+            "z-score by the training rows; MSE and MAE are on this axis, MASE and sMAPE in original units.",
+        ),
+        ("Settings", study.get("hyperparameters_note") or _settings(study.get("settings") or {})),
+        ("Lookback", _lookback(content.accuracy["lookback"].nunique())),
         ("Seeds", listed(seeds) if seeds else "none"),
         ("Budget", _budget(study.get("budget") or {})),
         ("Device", listed(used)),
     ]
+
+
+def _settings(own: dict) -> str:
+    """The official settings, unless the study lays its own over them."""
+    if not own:
+        return "official settings used at every lookback without re-tuning."
+    changed = listed(["all models" if name == "all" else name for name in sorted(own)])
+    return f"official settings, changed by this study for {changed}; the same at every lookback."
+
+
+def _lookback(tried: int) -> str:
+    if tried < 2:
+        return "one was tried."
+    return "all that were tried are shown. The best one was read off the test set: a little optimistic."
 
 
 def _budget(budget: dict) -> str:

@@ -1,19 +1,33 @@
 """What the pages of the data sets and the provenance page show."""
 
-import json
-
 import pandas as pd
 
 from formerbench.analysis.leaderboard import ENTRY, best_of_each_model
-from formerbench.report.context import MB, Content, dataset_page, distinct, machines, versions
+from formerbench.report.context import MB, Content, dataset_page, distinct, machines, minute, versions
 from formerbench.report.findings import all_forecasts
-from formerbench.report.text import three_digits
+from formerbench.report.text import count, three_digits
+
+# What a reader may ask of the study's config, in this order.
+_PLANNED = (
+    "datasets",
+    "lookbacks",
+    "horizons",
+    "seeds",
+    "devices",
+    "precisions",
+    "threads",
+    "parallel",
+    "budget",
+    "settings",
+)
 
 
 def dataset(content: Content, name: str) -> dict:
     """Variables of ``dataset.html.j2``."""
     facts = content.facts(name)
-    horizons = sorted(int(h) for h in content.accuracy.loc[content.accuracy["dataset"] == name, "horizon"].unique())
+    horizons = sorted(
+        int(h) for h in content.accuracy.loc[content.accuracy["dataset"] == name, "horizon"].unique()
+    )
     variates = content.tables.variates[content.tables.variates["dataset"] == name]
     return {
         "name": name,
@@ -35,15 +49,25 @@ def _spoken(key: str) -> str:
 
 
 def _value(value) -> str:
+    """Plain words for a value of JSON."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if value is None or value == [] or value == {}:
+    if value is None or value in ([], {}):
         return "none"
     if isinstance(value, int | float):
         return f"{value:,}"
-    if isinstance(value, list) and all(isinstance(item, str | int | float) for item in value):
-        return ", ".join(str(item) for item in value)
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    if isinstance(value, dict):
+        return ", ".join(f"{_spoken(key).lower()} {_value(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        between = "; " if any(isinstance(item, dict | list) for item in value) else ", "
+        return between.join(_value(item) for item in value)
+    return str(value)
+
+
+def _fill(fill: dict | None) -> str | None:
+    if not fill:
+        return None
+    return f"{count(fill['cells'], 'cell')} filled ({fill['method']})" if fill["cells"] else "none"
 
 
 def _facts(facts: dict) -> list[tuple[str, str]]:
@@ -55,7 +79,7 @@ def _facts(facts: dict) -> list[tuple[str, str]]:
         ("Step", facts.get("step")),
         ("Season, steps", facts.get("season")),
         ("Target", facts.get("target")),
-        ("Missing values", facts.get("fill")),
+        ("Missing values", _fill(facts.get("fill"))),
         ("Generated", facts.get("generated")),
         ("Source file", facts.get("source_file")),
         ("Variant", facts.get("variant")),
@@ -97,7 +121,9 @@ def _variate_row(content: Content, own: pd.DataFrame, variate: str, models: list
             for model, value in zip(models, values, strict=True)
         ],
         "best": content.styles.get(best),
-        "extra": [None if pd.isna(value) else {"text": three_digits(value), "value": value} for value in extra],
+        "extra": [
+            None if pd.isna(value) else {"text": three_digits(value), "value": value} for value in extra
+        ],
     }
 
 
@@ -106,15 +132,18 @@ def provenance(content: Content) -> dict:
     rows = content.accuracy
     runs = rows.assign(machine=machines(rows), software=versions(rows))
     keys = ["machine", "host", "software", "git_commit", "git_dirty"]
-    grouped = runs.groupby(keys)["started_at"].agg(["size", "min", "max"]).reset_index()
+    grouped = runs.groupby(keys)["started_at"].agg(size="size", first="min", last="max").reset_index()
+    grouped[["first", "last"]] = grouped[["first", "last"]].map(minute)
     sources = rows[rows["source_digest"] != ""].groupby("model")["source_digest"]
     return {
         "runs": grouped.to_dict("records"),
         "sources": [(content.styles[model], distinct(digests)) for model, digests in sources],
         "files": [_file(content, name) for name in content.dataset_names],
-        "planned": [(_spoken(key), _value(content.tables.study[key])) for key in _PLANNED if key in content.tables.study],
-        "metrics": METRIC_WORDS,
-        "costs": COST_WORDS,
+        "planned": [
+            (_spoken(key), _value(content.tables.study[key]))
+            for key in _PLANNED
+            if key in content.tables.study
+        ],
     }
 
 

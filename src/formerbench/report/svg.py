@@ -58,7 +58,8 @@ def inline(figure: Figure, name: str, title: str, description: str) -> str:
     width, height = (round(72 * inches) for inches in figure.get_size_inches())
     drawn = buffer.getvalue()
     drawn = drawn[drawn.index("<svg") :]
-    drawn = re.sub(r"<metadata>.*?</metadata>\s*", "", drawn, flags=re.DOTALL)
+    # The style would reach beyond the figure; the page's style sheet has the same rule for figures.
+    drawn = re.sub(r"<(metadata|style)\b.*?</\1>\s*", "", drawn, flags=re.DOTALL)
     body = _themed(_prefixed(_shortened(drawn[drawn.index(">") + 1 :]), name))
     return (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-t {name}-d" '

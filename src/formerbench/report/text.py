@@ -4,7 +4,7 @@ from math import floor, log10
 
 import pandas as pd
 
-from formerbench.analysis.leaderboard import BASELINES, METRICS, Score, Verdict
+from formerbench.analysis.leaderboard import BASELINES, Score, Verdict
 from formerbench.report.palette import Style
 
 _FEWEST_DECIMALS = {"mse": 2, "mae": 2, "mase": 2, "smape": 1}
@@ -13,7 +13,7 @@ _ONE_SEED_DECIMALS = {"mse": 3, "mae": 3, "mase": 3, "smape": 1}
 
 
 def score_text(score: Score, metric: str = "mse") -> str:
-    """Mean and s.d. with matching digits, such as "0.372 ± 0.002"; the mean alone without a noise estimate."""
+    """Mean and s.d. with matching digits, "0.372 ± 0.002"; the mean alone where the noise is not known."""
     if not score.sd:
         plain = f"{score.mean:.{_ONE_SEED_DECIMALS[metric]}f}"
         return f"{plain} ± 0" if score.sd == 0 and score.n > 1 else plain
@@ -25,14 +25,14 @@ def score_text(score: Score, metric: str = "mse") -> str:
 
 
 def _decimals(sd: float) -> int:
-    """Decimals that show one digit of the s.d., two where the first is a 1 (0.0014 would lose a third of it)."""
+    """Decimals that show one digit of the s.d., two where the first is a 1 (0.0014 is not 0.001)."""
     place = -floor(log10(sd))
     return place + 1 if round(sd * 10**place, 6) < 2 else place
 
 
 def percent(value: float) -> str:
-    """Whole percent, or one decimal below 10 %."""
-    return f"{value:.1f} %" if abs(value) < 9.95 else f"{value:.0f} %"
+    """Whole percent, or one decimal below 10 %; the space does not break."""
+    return f"{value:.1f}\u00a0%" if abs(value) < 9.95 else f"{value:.0f}\u00a0%"
 
 
 def signed_percent(value: float) -> str:
@@ -41,9 +41,9 @@ def signed_percent(value: float) -> str:
 
 
 def three_digits(value: float) -> str:
-    """Three significant digits without an exponent, thousands parted by a comma."""
-    if value == 0:
-        return "0"
+    """Three significant digits without an exponent, thousands parted by a comma; "" for NaN."""
+    if value == 0 or value != value:
+        return "0" if value == 0 else ""
     decimals = max(0, 2 - floor(log10(abs(value))))
     return f"{value:,.{min(decimals, 5)}f}"
 
@@ -59,7 +59,7 @@ def listed(words: list[str]) -> str:
 
 
 def answers(verdicts: list[Verdict], styles: dict[str, Style]) -> list[str]:
-    """The answer in a few sentences: one paragraph a data set and horizon, or a summary where there are many."""
+    """The answer: one paragraph for each data set and horizon, or a summary where there are many."""
     if not verdicts:
         return ["No cell has ended with a score yet, so there is no answer."]
     if len(verdicts) > 2:
@@ -84,10 +84,12 @@ def _single(verdict: Verdict, styles: dict[str, Style]) -> list[str]:
 def _lead(verdict: Verdict, styles: dict[str, Style]) -> str:
     next_best = f"{styles[verdict.second['model']].label} ({score_text(verdict.second['mse'])})"
     if verdict.tied is None:
-        return f"It leads {next_best} by {percent(verdict.lead)}. One seed: no noise estimate, so this may be luck."
+        lead = f"It leads {next_best} by {percent(verdict.lead)}."
+        return f"{lead} One seed: no noise estimate, so this may be luck."
+    lead = f"Its lead of {percent(verdict.lead)} over {next_best}"
     if verdict.tied:
-        return f"Its lead of {percent(verdict.lead)} over {next_best} is within the seed noise: take the cheaper one."
-    return f"Its lead of {percent(verdict.lead)} over {next_best} is larger than the seed noise."
+        return f"{lead} is within the seed noise: take the cheaper one."
+    return f"{lead} is larger than the seed noise."
 
 
 def _baseline(verdict: Verdict, styles: dict[str, Style]) -> list[str]:
@@ -109,15 +111,20 @@ def _summary(verdicts: list[Verdict], styles: dict[str, Style]) -> list[str]:
     total = len(verdicts)
     wins = pd.Series([styles[verdict.best["model"]].label for verdict in verdicts]).value_counts(sort=False)
     wins = sorted(wins.items(), key=lambda win: (-win[1], win[0]))
-    named = listed([f"{label} in {number}" for label, number in wins])
-    first = f"Over {total} pairs of data set and horizon, the most accurate model is {named}."
+    (label, most), *others = wins
+    where = f"{most} of {total}" if others else f"all {total}"
+    leader = f"{label} is the most accurate model in {where} pairs of data set and horizon"
+    first = listed([leader, *(f"{name} in {n}" for name, n in others)]) + "."
     skills = [verdict.skill for verdict in verdicts if verdict.skill is not None]
     if skills:
-        span = percent(min(skills))
-        if percent(max(skills)) != span:
-            span = f"{span} to {percent(max(skills))}"
-        first += f" Its MSE is {span} below seasonal naive."
+        first += f" The best model's MSE is {_span(skills)} below seasonal naive."
     return [first, _summary_of_leads(verdicts), _summary_of_baselines(verdicts)]
+
+
+def _span(values: list[float]) -> str:
+    """ "3.1 % to 5.2 %", or one number where both would read the same."""
+    low, high = percent(min(values)), percent(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _summary_of_leads(verdicts: list[Verdict]) -> str:
@@ -132,7 +139,7 @@ def _summary_of_leads(verdicts: list[Verdict]) -> str:
     unknown = len(compared) - len(known)
     if unknown:
         rest += f" In {unknown} more there is one seed: no noise estimate."
-    return f"Its lead over the next model is larger than the seed noise in {clear} of {len(known)}.{rest}"
+    return f"The lead over the next model is larger than the seed noise in {clear} of {len(known)}.{rest}"
 
 
 def _summary_of_baselines(verdicts: list[Verdict]) -> str:
@@ -141,7 +148,14 @@ def _summary_of_baselines(verdicts: list[Verdict]) -> str:
     if not won and not level:
         if all(verdict.baseline is None for verdict in verdicts):
             return "No baseline was run, so nothing says whether a transformer is needed."
-        return "No baseline wins or ties anywhere."
+        gaps = [
+            100 * (v.baseline["mse"].mean / v.best["mse"].mean - 1)
+            for v in verdicts
+            if v.baseline is not None
+        ]
+        known = any(verdict.baseline_tied is not None for verdict in verdicts)
+        words = "No baseline wins or ties anywhere" if known else "No baseline wins anywhere"
+        return f"{words}: the MSE of the best one is {_span(gaps)} higher."
     words = [f"wins in {len(won)}"] if won else []
     words += [f"ties in {len(level)}"] if level else []
     return f"A baseline {listed(words)} of {len(verdicts)}: there no transformer is worth its cost."
@@ -158,5 +172,3 @@ def advice(verdict: Verdict) -> str:
     if verdict.tied is None:
         return "one seed: no noise estimate"
     return "within seed noise: take the cheaper" if verdict.tied else "clear lead"
-
-

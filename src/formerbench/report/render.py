@@ -1,0 +1,59 @@
+"""Renders the report of a study: HTML files that need nothing but themselves."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from formerbench.analysis.tables import read
+from formerbench.paths import write_text
+from formerbench.report import sources
+from formerbench.report.context import Content, dataset_page, shared
+from formerbench.report.overview import overview
+
+
+def render(tables: Path, report: Path) -> Path:
+    """Write ``index.html``, ``provenance.html`` and ``dataset-<name>.html`` into the folder ``report``.
+
+    The pages link to the CSV files as ``../tables/*.csv``. The same tables give the same bytes.
+
+    Args:
+        tables: the study's tables, as :mod:`formerbench.analysis.tables` describes them.
+        report: folder of the pages; made where it does not exist.
+
+    Returns:
+        The path of ``index.html``.
+
+    Raises:
+        StatedError: a table is missing or is not of this version.
+    """
+    content = Content(read(tables))
+    environment = _environment()
+    everywhere = shared(content)
+    pages = {
+        "index.html": ("index.html.j2", lambda: overview(content)),
+        "provenance.html": ("provenance.html.j2", lambda: sources.provenance(content)),
+    }
+    for name in content.dataset_names:
+        pages[dataset_page(name)] = ("dataset.html.j2", lambda name=name: sources.dataset(content, name))
+    for file, (template, variables) in pages.items():
+        here = "index.html#data" if template == "dataset.html.j2" else file
+        html = environment.get_template(template).render(**everywhere, **variables(), here=here)
+        write_text(Path(report) / file, html)
+    return Path(report) / "index.html"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("formerbench.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    static = files("formerbench.report") / "static"
+    environment.globals["css"] = Markup((static / "report.css").read_text(encoding="utf-8"))
+    environment.globals["js"] = Markup((static / "table.js").read_text(encoding="utf-8"))
+    return environment

@@ -1,0 +1,91 @@
+import pytest
+import yaml
+
+from formerbench.config import Study, load_config, read_yaml
+from formerbench.errors import StatedError
+from formerbench.grid import Cell, cells
+from formerbench.paths import shipped
+
+from ..project import REPOSITORY
+
+SMALL = {"study": "s", "datasets": ["ETTh1"], "models": ["repeat"], "lookbacks": [96]}
+CONFIGS = sorted(path for path in (REPOSITORY / "config").glob("*.yaml") if "study:" in path.read_text())
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_shipped_config_has_cells(path):
+    assert cells(load_config(path))
+
+
+def test_defaults_come_from_the_schema():
+    study = Study.from_config(SMALL)
+    assert (study.seeds, study.devices, study.horizons) == ((1,), ("cpu",), "registered")
+    assert study.budget == {"steps": None, "seconds": None, "validation_windows": None}
+    assert {cell.horizon for cell in cells(study)} == {96, 192, 336, 720}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lookback": [96]}, r"config: unknown key 'lookback' \(did you mean 'lookbacks'\?\)"),
+        ({"budget": {"step": 3}}, r"config: budget: unknown key 'step' \(did you mean 'steps'\?\)"),
+        ({"models": ["patchtts"]}, r"unknown model 'patchtts' \(did you mean 'patchtst'\?\)"),
+        ({"datasets": ["ETTh9"]}, r"no data set 'ETTh9' \(did you mean 'ETTh"),
+        ({"lookbacks": [0]}, r"config: lookbacks"),
+        ({"study": "../x"}, r"config: study: '../x' does not match"),
+        ({"study": "reference"}, r"'reference' is where committed tables are"),
+        ({"models": ["repeat", "repeat"]}, r"'repeat' is listed twice"),
+        ({"lookbacks": [8600]}, r"window of 8696 rows, but the training split of ETTh1 has 8640"),
+        ({"settings": {"dlinear": {}}}, r"'dlinear' is no model of this study"),
+        ({"models": ["dlinear"], "settings": {"dlinear": {"model": {"kernl": 3}}}}, r"did you mean 'kernel'\?"),
+        (
+            {"settings": {"repeat": {"training": {"learnin_rate": 3}}}},
+            r"repeat: training: unknown key 'learnin_rate' \(did you mean 'learning_rate'\?\)",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(changes, message):
+    with pytest.raises(StatedError, match=message) as caught:
+        cells(Study.from_config(SMALL | changes))
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_laid_over_in_order():
+    models = ["itransformer", "patchtst", "dlinear"]
+    config = SMALL | {"models": models, "horizons": [96, 720]}
+    by_name = {(cell.model, cell.horizon): cell for cell in cells(Study.from_config(config))}
+    # The official settings of ETTh1: iTransformer is wider at long horizons.
+    assert by_name["itransformer", 96].options["d_model"] == 256
+    assert by_name["itransformer", 720].options["d_model"] == 512
+    assert by_name["patchtst", 96].options | {"d_model": 16, "n_heads": 4, "d_ff": 128, "dropout": 0.3} == (
+        by_name["patchtst", 96].options
+    )
+    assert by_name["patchtst", 96].training.schedule == "type3_patchtst"
+    assert by_name["dlinear", 96].training.learning_rate == 0.005
+    settings = {"all": {"training": {"epochs": 1}}, "patchtst": {"training": {"epochs": 2}}}
+    changed = {cell.model: cell for cell in cells(Study.from_config(config | {"settings": settings}))}
+    assert (changed["dlinear"].training.epochs, changed["patchtst"].training.epochs) == (1, 2)
+
+
+def test_cells_survive_json():
+    for cell in cells(load_config(REPOSITORY / "config/quick.yaml")):
+        assert Cell.from_dict(yaml.safe_load(yaml.safe_dump(cell.as_dict()))) == cell
+
+
+def test_combinations_that_make_no_sense_are_skipped_with_a_reason():
+    config = SMALL | {"models": ["seasonal_naive", "patchtst"], "lookbacks": [12, 96], "precisions": ["fp32", "fp16"]}
+    skips = {(c.model, c.lookback, c.precision): c.skip for c in cells(Study.from_config(config))}
+    assert skips["seasonal_naive", 12, "fp32"] == "the lookback 12 is shorter than the season 24"
+    assert skips["patchtst", 12, "fp32"] == "the lookback 12 is shorter than a patch of 16 steps"
+    assert skips["patchtst", 96, "fp32"] is None
+    assert skips["patchtst", 96, "fp16"] == "fp16 training needs a CUDA device"
+
+
+def test_the_readme_of_config_explains_every_key():
+    text = (REPOSITORY / "config/README.md").read_text()
+    for name in ("config", "datasets"):
+        schema = read_yaml(shipped(f"workflow/schemas/{name}.schema.yaml"))
+        blocks = [schema, *schema["$defs"].values(), *schema.get("properties", {}).values()]
+        keys = {key for block in blocks for key in block.get("properties", {})}
+        missing = sorted(key for key in keys if f"`{key}`" not in text)
+        assert not missing, f"config/README.md says nothing of {missing} ({name}.schema.yaml)"

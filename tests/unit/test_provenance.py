@@ -1,0 +1,147 @@
+"""The source digest: what counts as a change of a cell's code and what does not."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import formerbench
+from formerbench import provenance
+from formerbench.models import MODELS
+
+PACKAGE = Path(formerbench.__file__).parent
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package whose digests are asked for."""
+    copy = tmp_path / "formerbench"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance.formerbench, "__file__", str(copy / "__init__.py"))
+    clear()
+    yield copy
+    clear()
+
+
+def clear():
+    provenance.cell_digest.cache_clear()
+    provenance._code.cache_clear()
+
+
+def digests():
+    clear()
+    return {name: provenance.cell_digest(spec.path) for name, spec in MODELS.items()}
+
+
+def changed(package, file, old, new):
+    before = digests()
+    path = package / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    after = digests()
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_a_model_file_counts_for_its_own_cells_only(package):
+    assert changed(package, "models/patchtst.py", "nn.GELU()", "nn.ReLU()") == {"patchtst"}
+
+
+def test_a_layer_counts_for_the_models_that_import_it(package):
+    assert changed(package, "models/layers/attention.py", "fused: bool", "fused: int") == {"patchtst", "itransformer"}
+
+
+def test_training_counts_for_all(package):
+    assert changed(package, "training.py", "set_to_none=True", "set_to_none=False") == set(MODELS)
+
+
+def test_docstrings_comments_and_layout_do_not_count(package):
+    assert not changed(package, "training.py", '"""Training: Adam', '"""Changed: Adam')
+    assert not changed(package, "models/patchtst.py", "# (b v, H)", "# other words")
+
+
+def test_a_new_model_counts_for_none(package):
+    assert not changed(package, "models/__init__.py", '"repeat": Spec', '"new": Spec(object, "x:Y"),\n        "repeat": Spec')
+
+
+def test_the_module_lists_leave_nothing_out_that_cells_execute():
+    """Whatever a listed module imports of the package is listed too, or is an exception with a reason."""
+    exceptions = {
+        "config": "values reach a cell through its settings",
+        "devices": "whether a device is there is a parameter of its own",
+        "errors": "only words",
+        "grid": "values reach a cell through its settings",
+        "logs": "only words",
+        "models": "names; the model's own file counts by itself",
+        "paths": "how files are replaced",
+        "provenance": "describes, computes nothing",
+        "data.download": "only its checksum function",
+        "data.registry": "values reach a cell through its settings and the prepared data",
+    }
+    for listed in (provenance.CELL_MODULES, provenance.PREPARE_MODULES, provenance.COLLECT_MODULES):
+        for module in listed:
+            for imported in imports(module):
+                assert imported in {*listed, *exceptions, "models.configs"}, f"{module} imports {imported}"
+
+
+def imports(module):
+    found = set()
+    for node in ast.walk(provenance._tree(provenance._file(module))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "formerbench":
+            inner = node.module.removeprefix("formerbench").removeprefix(".")
+            for name in node.names:
+                deeper = ".".join(filter(None, [inner, name.name]))
+                is_module = (PACKAGE / deeper.replace(".", "/")).with_suffix(".py").is_file()
+                found.add(deeper if is_module else inner)
+    return found - {""}
+
+
+def test_a_users_class_is_found_without_importing_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mine = tmp_path / "mine.py"
+    mine.write_text("raise SystemExit('imported')\n")
+    clear()
+    before = provenance.cell_digest("mine:Model")
+    mine.write_text("raise SystemExit('imported again')\n")
+    clear()
+    assert provenance.cell_digest("mine:Model") != before
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import formerbench, formerbench.models, formerbench.data, formerbench.cli",
+        "from formerbench.grid import cells; from formerbench.config import load_config; "
+        "cells(load_config('config/quick.yaml'))",
+        "from formerbench.provenance import cell_digest, report_digest; report_digest(); "
+        "cell_digest('formerbench.models.patchtst:PatchTST')",
+    ],
+)
+def test_what_the_snakefile_imports_brings_neither_torch_nor_pandas(code):
+    heavy = "torch pandas polars seaborn matplotlib snakemake scipy".split()
+    check = f"{code}; import sys; print([m for m in {heavy} if m in sys.modules])"
+    root = PACKAGE.parents[1]
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=root, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_cell_process_imports_no_tables_and_no_workflow():
+    check = (
+        "import formerbench.cell, formerbench.cli, sys; "
+        "print([m for m in 'pandas polars seaborn matplotlib snakemake yaml jsonschema requests'.split() if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_provenance_has_its_columns():
+    from formerbench.results import PROVENANCE_COLUMNS
+
+    found = provenance.provenance()
+    assert set(found) <= set(PROVENANCE_COLUMNS)
+    assert found["package_version"] == formerbench.__version__
+    assert found["git_commit"] is None or len(found["git_commit"]) == 40
+    assert all(isinstance(found[name], str) and found[name] for name in ("host", "cpu", "torch_version"))
