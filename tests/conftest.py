@@ -1,4 +1,4 @@
-"""What several folders of tests share: a small series of known make, and a small study of the whole project."""
+"""What several folders of tests share: a small series of known make, and a small finished study."""
 
 import shutil
 
@@ -12,7 +12,6 @@ from .project import Project
 
 # Models in tests are tiny; more threads would only wait for each other.
 torch.set_num_threads(1)
-
 
 
 def make_series(rows: int = 600, variates: int = 3, season: int = 12, seed: int = 0) -> Series:

@@ -21,23 +21,12 @@ STUDY = {
     "threads": 1,
     "budget": {"steps": 5},
 }
-OWN_MODEL = '''
-import torch
-from formerbench.models.batch import Forecaster
 
 
-class Drift(Forecaster):
-    """The last value plus a learned share of the lookback's mean step."""
-
-    def __init__(self, shape, scale):
-        super().__init__()
-        self.scale = torch.nn.Parameter(torch.tensor(scale))
-        self.register_buffer("steps", torch.arange(1, shape.horizon + 1)[:, None])
-
-    def forward(self, batch):
-        slope = (batch.past[:, -1:] - batch.past[:, :1]) / (batch.past.shape[1] - 1)
-        return batch.past[:, -1:] + self.scale * slope * self.steps
-'''
+def readme_block(language: str) -> str:
+    """The first code block of a language in the README."""
+    text = (REPOSITORY / "README.md").read_text()
+    return re.search(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)[1]
 
 
 class Project:
@@ -49,7 +38,7 @@ class Project:
             source = REPOSITORY / name
             copy = shutil.copytree if source.is_dir() else shutil.copy
             copy(source, root / name)
-        (root / "my_models.py").write_text(OWN_MODEL)
+        (root / "my_models.py").write_text(readme_block("python"))
         self.write_data()
         self.write(STUDY)
 

@@ -63,9 +63,10 @@ def run(cell: Cell, data: Path, folder: Path, source_digest: str, threads: int |
         row |= dict.fromkeys(("train_time_s", "step_time_ms", "inference_time_ms"))
     logger.info("%s%s", row["status"], f": {row['reason']}" if row["reason"] else f", MSE {row['mse']:.4f}")
     write_text(folder / "history.csv", _history(ended.pop("history")))
-    metadata = {"cell": json.dumps(cell.as_dict()), "status": row["status"]}
-    write_bytes(folder / "model.safetensors", save(ended.pop("weights"), metadata=metadata))
-    metrics = row | ended
+    # One entry only: safetensors writes several in any order, and equal runs should give equal files.
+    weights = save(ended.pop("weights"), metadata={"status": row["status"]})
+    write_bytes(folder / "model.safetensors", weights)
+    metrics = row | ended | {"cell": cell.as_dict()}
     write_json(folder / "metrics.json", metrics)
     return metrics
 

@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="formerbench",
-        description="Benchmark of six time-series transformers. A whole study is run by Snakemake (see README); "
+        description="Benchmark of six time-series transformers. Snakemake runs a whole study (see README); "
         "these commands look at data, plan a study, and run single cells of it.",
     )
     parser.add_argument("--version", action="version", version=f"formerbench {__version__}")
@@ -104,9 +104,8 @@ def _data_check(options) -> int:
     status = 0
     for name in options.dataset:
         where = reachable(find(name), mirror=options.mirror)
-        print(
-            f"{name}: {where or 'cannot be reached: no copy in cache or mirror, and no public source answers'}"
-        )
+        nowhere = "cannot be reached: no copy in cache or mirror, and no public source answers"
+        print(f"{name}: {where or nowhere}")
         status = status if where else 1
     return status
 

@@ -34,8 +34,8 @@ def evaluate(
 
     The model is used as it is on the device of its parameters, in evaluation mode. The scores do not depend
     on ``batch_size`` but for the rounding of the model's own matrix products. Besides the scores there is
-    ``forecasts``: window number -> list of H values of the target variate in original units, for
-    :func:`shown_windows`.
+    ``forecasts``: window number, as text for JSON, -> list of H values of the target variate in original
+    units, for the :func:`shown_windows`.
 
     Raises:
         StatedError: the split is too short for one window.
@@ -44,7 +44,7 @@ def evaluate(
     scaler = Scaler.fit(series)
     windows = Windows(series, lookback, horizon, split, scaler, device)
     scores = Scores(series, scaler, getattr(model, "quantile_levels", ()))
-    shown = dict.fromkeys(shown_windows(len(windows)))
+    shown = dict.fromkeys(map(str, shown_windows(len(windows))))
     target_column = series.columns.index(series.target)
     was_training = model.training
     model.eval()
@@ -55,8 +55,8 @@ def evaluate(
         scores.update(
             forecast, target.cpu().numpy(), None if quantiles is None else quantiles.float().cpu().numpy()
         )
-        for number in shown.keys() & set(index.tolist()):
-            unscaled = scaler.unscale(forecast[number - int(index[0])])
-            shown[number] = unscaled[:, target_column].tolist()
+        for number, scaled in zip(index.tolist(), forecast, strict=True):
+            if str(number) in shown:
+                shown[str(number)] = scaler.unscale(scaled)[:, target_column].tolist()
     model.train(was_training)
     return scores.result() | {"forecasts": shown}

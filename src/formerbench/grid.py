@@ -129,7 +129,9 @@ def _skip(entry: Entry, model: ModelEntry, options: dict, lookback, horizon, dev
         return "fp16 training needs a CUDA device"
     if model.class_path is not None:
         return None
-    shape = Shape(lookback=lookback, horizon=horizon, n_variates=entry.variates or 1, season=entry.season)
+    # A user's own file may leave variates and season to its preparation; then the cell itself finds out.
+    sizes = {"n_variates": entry.variates or 1, "season": entry.season or 1}
+    shape = Shape(lookback=lookback, horizon=horizon, **sizes)
     return configure(model.name, options).problem(shape)
 
 

@@ -1,4 +1,4 @@
-"""Where the shipped files are (repository or wheel), and how files are replaced without a half-written state."""
+"""Where the shipped files are (repository or wheel), and how a file is replaced as a whole."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def write_text(path: Path, content: str) -> None:

@@ -85,6 +85,8 @@ class Trainer:
         self.clock = StepClock(device)
         self.progress = Progress()
         self.steps_per_epoch = math.ceil(len(windows) / settings.batch_size)
+        steps = settings.epochs * self.steps_per_epoch
+        self.total_steps = min(steps, settings.max_steps or steps)
         self._resume()
 
     def train(self) -> Progress:
@@ -144,13 +146,12 @@ class Trainer:
         return loss.detach()
 
     def _set_rate(self) -> None:
-        steps = self.settings.epochs * self.steps_per_epoch
         now = rate(
             self.settings.schedule,
             self.settings.learning_rate,
             epoch=self.progress.epoch,
             step=self.progress.step,
-            total_steps=min(steps, self.settings.max_steps or steps),
+            total_steps=self.total_steps,
             pct_start=self.settings.pct_start,
         )
         for group in self.optimizer.param_groups:
@@ -178,7 +179,7 @@ class Trainer:
         learning_rate = self.optimizer.param_groups[0]["lr"]
         values = (progress.epoch, progress.step, train_loss, validation_loss, learning_rate)
         progress.history.append(dict(zip(HISTORY_COLUMNS, (*values, progress.train_time_s), strict=True)))
-        left = progress.train_time_s / progress.epoch * (self.settings.epochs - progress.epoch)
+        left = progress.train_time_s / progress.step * (self.total_steps - progress.step)
         logger.info(
             "epoch %d/%d  step %d  train %.4f  validation %.4f%s  %.1f s, at most %.0f s left",
             *(progress.epoch, self.settings.epochs, progress.step, train_loss, validation_loss),

@@ -14,7 +14,15 @@ from ..project import REPOSITORY
 
 TINY = {
     "dlinear": {},
-    "patchtst": {"patch_len": 8, "stride": 4, "d_model": 16, "n_heads": 2, "d_ff": 16, "layers": 2, "dropout": 0.1},
+    "patchtst": {
+        "patch_len": 8,
+        "stride": 4,
+        "d_model": 16,
+        "n_heads": 2,
+        "d_ff": 16,
+        "layers": 2,
+        "dropout": 0.1,
+    },
     "itransformer": {"d_model": 16, "n_heads": 2, "d_ff": 16, "dropout": 0.1},
 }
 TRAINED = [name for name in MODELS if name not in NAIVE]
@@ -40,7 +48,13 @@ def official(model, dataset, horizon):
 
     lookback = {"PatchTST/42": 336, "PatchTST/64": 512, "DLinear(L=336)": 336, "iTransformer": 96}[model]
     name = model.split("/")[0].split("(")[0].lower()
-    config = {"study": "s", "datasets": [dataset], "models": [name], "lookbacks": [lookback], "horizons": [horizon]}
+    config = {
+        "study": "s",
+        "datasets": [dataset],
+        "models": [name],
+        "lookbacks": [lookback],
+        "horizons": [horizon],
+    }
     (cell,) = cells(Study.from_config(config))
     return name, lookback, find(dataset).variates, cell.options
 
@@ -105,7 +119,9 @@ class TestTrained:
         assert torch.equal(other.eval()(inputs), model(inputs))
 
     def test_the_seed_decides_the_weights(self, name):
-        assert all(torch.equal(a, b) for a, b in zip(tiny(name).parameters(), tiny(name).parameters(), strict=True))
+        assert all(
+            torch.equal(a, b) for a, b in zip(tiny(name).parameters(), tiny(name).parameters(), strict=True)
+        )
 
     def test_the_forecast_uses_the_whole_lookback(self, name):
         model, inputs = tiny(name).eval(), batch()
@@ -136,7 +152,7 @@ def test_errors_name_what_was_wanted():
         build("itransformer", lookback=96, horizon=8, n_variates=1, d_modle=3)
     with pytest.raises(StatedError, match="needs the data's season"):
         build("seasonal_naive", lookback=96, horizon=8, n_variates=1)
-    with pytest.raises(StatedError, match="'package.module:Class', not 'nonsense:'"):
+    with pytest.raises(StatedError, match=r"'package\.module:Class', not 'nonsense:'"):
         build("nonsense:", lookback=96, horizon=8, n_variates=1)
     with pytest.raises(StatedError, match="No module named 'nowhere'"):
         build("nowhere:Model", lookback=96, horizon=8, n_variates=1)

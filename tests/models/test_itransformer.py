@@ -88,7 +88,9 @@ def test_gradient_flows_through_the_window_sd_but_not_its_mean(model, inputs):
     forecast = model(inputs._replace(past=inputs.past + shift))
     (gradient,) = torch.autograd.grad(forecast.sum(), shift)
     detached_mean_only = model(inputs._replace(past=inputs.past + 1e-6)) - forecast
-    assert torch.allclose(detached_mean_only.sum(), torch.tensor(1e-6 * forecast.numel(), dtype=torch.float64), rtol=1e-3)
+    assert torch.allclose(
+        detached_mean_only.sum(), torch.tensor(1e-6 * forecast.numel(), dtype=torch.float64), rtol=1e-3
+    )
     assert not torch.allclose(gradient.sum(), torch.tensor(float(forecast.numel()), dtype=torch.float64))
 
 

@@ -24,7 +24,9 @@ def test_decomposition_is_a_moving_average_with_repeated_ends(length, kernel):
 @pytest.mark.parametrize("fused", [True, False])
 @pytest.mark.parametrize("value_width", [4, 2])
 def test_attention_equals_the_formula(fused, value_width):
-    queries, keys, values = (torch.randn(2, n, d, dtype=torch.float64) for n, d in ((3, 4), (5, 4), (5, value_width)))
+    queries, keys, values = (
+        torch.randn(2, n, d, dtype=torch.float64) for n, d in ((3, 4), (5, 4), (5, value_width))
+    )
     out = attend(queries, keys, values, scale=0.3, fused=fused)
     for b in range(2):
         for i in range(3):

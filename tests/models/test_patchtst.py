@@ -14,7 +14,15 @@ L, H, V, P, S, D, HEADS = 30, 5, 2, 8, 4, 6, 2
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    options = {"patch_len": P, "stride": S, "d_model": D, "n_heads": HEADS, "d_ff": 7, "layers": 3, "dropout": 0.0}
+    options = {
+        "patch_len": P,
+        "stride": S,
+        "d_model": D,
+        "n_heads": HEADS,
+        "d_ff": 7,
+        "layers": 3,
+        "dropout": 0.0,
+    }
     model = build("patchtst", lookback=L, horizon=H, n_variates=V, **options).double()
     for module in model.modules():  # batch norms that would be noticed if they were left out
         if isinstance(module, torch.nn.BatchNorm1d):
@@ -31,7 +39,9 @@ def forecast_of_one(model, series):
     mean, sd = series.mean(), (series.var(correction=0) + 1e-5).sqrt()
     padded = [*((series - mean) / sd), *[(series[-1] - mean) / sd] * S]
     n = (len(padded) - P) // S + 1
-    tokens = [w["embedding.weight"] @ torch.stack(padded[i * S : i * S + P]) + w["embedding.bias"] for i in range(n)]
+    tokens = [
+        w["embedding.weight"] @ torch.stack(padded[i * S : i * S + P]) + w["embedding.bias"] for i in range(n)
+    ]
     tokens = [token + w["position"][i] for i, token in enumerate(tokens)]
     previous = [[[0.0] * n for _ in range(n)] for _ in range(HEADS)]
     for layer in range(3):

@@ -342,3 +342,13 @@ def test_every_fact_of_the_data_is_on_its_page(tables, report):
     text = Page(report / "dataset-ETTh1.html").text
     for wanted in (facts["sha256"], facts["licence"], facts["defects"][0], "17,420", "8,640"):
         assert wanted in text
+
+
+def test_own_settings_are_not_called_official(tmp_path):
+    own = {"patchtst": {"model": {"d_model": 16}, "training": {"batch_size": 32}}}
+    tables = write_tables(
+        tmp_path / "tables", datasets={"ETTh1": ["OT"]}, settings=own, hyperparameters_note=None
+    )
+    assert "changed by this study for patchtst" in Page(render(tables, tmp_path / "report")).text
+    words = Page(tmp_path / "report" / "provenance.html").text
+    assert "model (d_model 16), training (batch_size 32)" in words

@@ -37,7 +37,10 @@ def test_defaults_come_from_the_schema():
         ({"models": ["repeat", "repeat"]}, r"'repeat' is listed twice"),
         ({"lookbacks": [8600]}, r"window of 8696 rows, but the training split of ETTh1 has 8640"),
         ({"settings": {"dlinear": {}}}, r"'dlinear' is no model of this study"),
-        ({"models": ["dlinear"], "settings": {"dlinear": {"model": {"kernl": 3}}}}, r"did you mean 'kernel'\?"),
+        (
+            {"models": ["dlinear"], "settings": {"dlinear": {"model": {"kernl": 3}}}},
+            r"did you mean 'kernel'\?",
+        ),
         (
             {"settings": {"repeat": {"training": {"learnin_rate": 3}}}},
             r"repeat: training: unknown key 'learnin_rate' \(did you mean 'learning_rate'\?\)",
@@ -73,7 +76,11 @@ def test_cells_survive_json():
 
 
 def test_combinations_that_make_no_sense_are_skipped_with_a_reason():
-    config = SMALL | {"models": ["seasonal_naive", "patchtst"], "lookbacks": [12, 96], "precisions": ["fp32", "fp16"]}
+    config = SMALL | {
+        "models": ["seasonal_naive", "patchtst"],
+        "lookbacks": [12, 96],
+        "precisions": ["fp32", "fp16"],
+    }
     skips = {(c.model, c.lookback, c.precision): c.skip for c in cells(Study.from_config(config))}
     assert skips["seasonal_naive", 12, "fp32"] == "the lookback 12 is shorter than the season 24"
     assert skips["patchtst", 12, "fp32"] == "the lookback 12 is shorter than a patch of 16 steps"

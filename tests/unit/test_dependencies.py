@@ -19,7 +19,11 @@ def locked(python):
     for line in (REPOSITORY / "requirements.lock").read_text().splitlines():
         if re.match(r"[a-z0-9]", line):
             pin = Requirement(line.removesuffix(" \\"))
-            environment = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+            environment = {
+                "python_version": python,
+                "python_full_version": f"{python}.0",
+                "sys_platform": "linux",
+            }
             if pin.marker is None or pin.marker.evaluate(environment):
                 (specifier,) = pin.specifier
                 pins[canonicalize_name(pin.name)] = specifier.version
@@ -31,7 +35,9 @@ def project():
 
 
 def test_the_lock_pins_what_the_project_asks_for():
-    wanted = [Requirement(text) for text in [*project()["dependencies"], *project()["optional-dependencies"]["dev"]]]
+    wanted = [
+        Requirement(text) for text in [*project()["dependencies"], *project()["optional-dependencies"]["dev"]]
+    ]
     for python in ("3.11", "3.12", "3.13"):
         pins = locked(python)
         assert "torch" not in pins
@@ -56,7 +62,10 @@ def test_conda_gets_the_same_versions():
     conda = {CONDA_NAMES.get(name, name): version for name, version in conda.items()}
     torch = conda.pop("torch")
     assert f"torch=={torch}" in (REPOSITORY / "Makefile").read_text()
-    assert {canonicalize_name(Requirement(text).name) for text in project()["dependencies"]} == {*conda, "torch"}
+    assert {canonicalize_name(Requirement(text).name) for text in project()["dependencies"]} == {
+        *conda,
+        "torch",
+    }
     for name, version in conda.items():
         assert pins[name] == version, name
     (torch_range,) = (Requirement(text) for text in project()["dependencies"] if text.startswith("torch"))

@@ -38,7 +38,8 @@ def by_hand(series, forecast, truth, quantiles):
         sums["smape"] += 200 * abs(raw_f - raw_y) / (abs(raw_f) + abs(raw_y))
         raw_by_variate[v] += abs(raw_f - raw_y)
         pinball = [
-            q * (y - z) if y >= z else (1 - q) * (z - y) for q, z in zip(LEVELS, quantiles[w, t, v].tolist())
+            q * (y - z) if y >= z else (1 - q) * (z - y)
+            for q, z in zip(LEVELS, quantiles[w, t, v].tolist(), strict=True)
         ]
         sums["quantile_loss"] += np.mean(pinball)
     count = truth.size

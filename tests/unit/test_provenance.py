@@ -51,7 +51,10 @@ def test_a_model_file_counts_for_its_own_cells_only(package):
 
 
 def test_a_layer_counts_for_the_models_that_import_it(package):
-    assert changed(package, "models/layers/attention.py", "fused: bool", "fused: int") == {"patchtst", "itransformer"}
+    assert changed(package, "models/layers/attention.py", "fused: bool", "fused: int") == {
+        "patchtst",
+        "itransformer",
+    }
 
 
 def test_training_counts_for_all(package):
@@ -64,7 +67,9 @@ def test_docstrings_comments_and_layout_do_not_count(package):
 
 
 def test_a_new_model_counts_for_none(package):
-    assert not changed(package, "models/__init__.py", '"repeat": Spec', '"new": Spec(object, "x:Y"),\n        "repeat": Spec')
+    assert not changed(
+        package, "models/__init__.py", '"repeat": Spec', '"new": Spec(object, "x:Y"),\n        "repeat": Spec'
+    )
 
 
 def test_the_module_lists_leave_nothing_out_that_cells_execute():
@@ -121,7 +126,7 @@ def test_a_users_class_is_found_without_importing_it(tmp_path, monkeypatch):
     ],
 )
 def test_what_the_snakefile_imports_brings_neither_torch_nor_pandas(code):
-    heavy = "torch pandas polars seaborn matplotlib snakemake scipy".split()
+    heavy = ["torch", "pandas", "polars", "seaborn", "matplotlib", "snakemake", "scipy"]
     check = f"{code}; import sys; print([m for m in {heavy} if m in sys.modules])"
     root = PACKAGE.parents[1]
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, cwd=root, check=True)
@@ -129,10 +134,8 @@ def test_what_the_snakefile_imports_brings_neither_torch_nor_pandas(code):
 
 
 def test_a_cell_process_imports_no_tables_and_no_workflow():
-    check = (
-        "import formerbench.cell, formerbench.cli, sys; "
-        "print([m for m in 'pandas polars seaborn matplotlib snakemake yaml jsonschema requests'.split() if m in sys.modules])"
-    )
+    heavy = ["pandas", "polars", "seaborn", "matplotlib", "snakemake", "yaml", "jsonschema", "requests"]
+    check = f"import formerbench.cell, formerbench.cli, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -124,7 +124,9 @@ def test_a_state_without_one_of_its_parts_is_noticed(series, tmp_path, monkeypat
     begun._save()
     fresh, _ = StateFolder(tmp_path / "fresh", "a").load()
     load = StateFolder.load
-    monkeypatch.setattr(StateFolder, "load", lambda self: (found := load(self)) and MUTANTS[dropped](found, fresh))
+    monkeypatch.setattr(
+        StateFolder, "load", lambda self: (found := load(self)) and MUTANTS[dropped](found, fresh)
+    )
     assert not same(whole, outcome(trainer(series, tmp_path / "killed")))
 
 

@@ -22,7 +22,11 @@ def test_the_first_run_makes_everything(finished):
     assert jobs(finished.output) == {"prepare": 1, "train": 3, "collect": 1, "report": 1}
     table = rows(finished)
     assert list(table[0]) == list(ACCURACY_COLUMNS)
-    assert [(row["model"], row["status"]) for row in table] == [("repeat", "ok"), ("dlinear", "ok"), ("drift", "ok")]
+    assert [(row["model"], row["status"]) for row in table] == [
+        ("repeat", "ok"),
+        ("dlinear", "ok"),
+        ("drift", "ok"),
+    ]
     report = finished.root / "results/tiny/report"
     assert {page.name for page in report.iterdir()} == {"index.html", "provenance.html", "dataset-mine.html"}
     assert f"{float(table[1]['mse']):.3f}" in (report / "index.html").read_text()
@@ -54,7 +58,10 @@ def edit(*arguments):
 
 RERUNS = {
     "a new seed": (write(seeds=[1, 2]), {"train": 3, "collect": 1, "report": 1}),
-    "a new model": (write(models=[*STUDY["models"], "seasonal_naive"]), {"train": 1, "collect": 1, "report": 1}),
+    "a new model": (
+        write(models=[*STUDY["models"], "seasonal_naive"]),
+        {"train": 1, "collect": 1, "report": 1},
+    ),
     "a new lookback": (write(lookbacks=[24, 36]), {"train": 3, "collect": 1, "report": 1}),
     "a hyper-parameter of one model": (
         write(settings={"dlinear": {"model": {"kernel": 5}}}),
@@ -63,7 +70,11 @@ RERUNS = {
     "the budget": (write(budget={"steps": 6}), {"train": 3, "collect": 1, "report": 1}),
     "the title": (write(title="Other"), {"collect": 1, "report": 1}),
     "code of one model": (
-        edit("src/formerbench/models/dlinear.py", "self.seasonal(seasonal) +", "1.0 * self.seasonal(seasonal) +"),
+        edit(
+            "src/formerbench/models/dlinear.py",
+            "self.seasonal(seasonal) +",
+            "1.0 * self.seasonal(seasonal) +",
+        ),
         {"train": 1, "collect": 1, "report": 1},
     ),
     "the user's own model": (
@@ -117,7 +128,7 @@ def test_a_rerun_gives_the_same_rows_but_for_what_is_measured(project):
 def test_a_wrong_config_ends_in_one_line_before_any_job(project, change, message):
     project.write(STUDY | change)
     output = project.snakemake(ok=False)
-    assert [line for line in output.splitlines() if "error" in line.lower()][0].startswith(message)
+    assert next(line for line in output.splitlines() if "error" in line.lower()).startswith(message)
     assert "Traceback" not in output
 
 
@@ -143,7 +154,9 @@ def test_parallel_cells_leave_their_times_empty(project):
 
 def test_failed_and_skipped_cells_are_rows(project):
     project.edit("my_models.py", "return batch.past[:, -1:] +", "return float('nan') * batch.past[:, -1:] +")
-    project.write(STUDY | {"devices": ["cpu", "cuda"], "threads": 1, "models": ["repeat", STUDY["models"][2]]})
+    project.write(
+        STUDY | {"devices": ["cpu", "cuda"], "threads": 1, "models": ["repeat", STUDY["models"][2]]}
+    )
     project.snakemake(CUDA_VISIBLE_DEVICES="")
     by_cell = {(row["model"], row["device"]): row for row in rows(project)}
     assert by_cell["repeat", "cpu"]["status"] == "ok"
@@ -158,7 +171,10 @@ def test_too_few_threads_fail_with_the_reason(project):
     project.write(STUDY | {"threads": 3, "models": ["repeat"]})
     project.snakemake("--cores", "2")
     (row,) = rows(project)
-    assert (row["status"], row["reason"]) == ("failed", "got 2 threads of the 3 that the config asks for; give more cores")
+    assert (row["status"], row["reason"]) == (
+        "failed",
+        "got 2 threads of the 3 that the config asks for; give more cores",
+    )
 
 
 def test_cells_of_a_device_run_once_it_appears(project):
@@ -172,5 +188,7 @@ def test_cells_of_a_device_run_once_it_appears(project):
 
 def test_a_default_config_is_not_mixed_into_another(project):
     default = yaml.safe_load((project.root / "config/config.yaml").read_text())
-    assert len(default["seeds"]) > 1, "the default must differ from the tiny study for this test to mean anything"
+    assert len(default["seeds"]) > 1, (
+        "the default must differ from the tiny study for this test to mean anything"
+    )
     assert project.planned() == {}

@@ -1,7 +1,6 @@
 """Who is best, by how much, and whether the seeds can tell: entries, ranks, ties and skill."""
 
 from dataclasses import dataclass
-from math import sqrt
 
 import pandas as pd
 
@@ -102,20 +101,19 @@ def _skill(row: pd.Series, naive: pd.DataFrame) -> float | None:
 
 
 def tied(a: Score, b: Score) -> bool | None:
-    """Whether the seeds cannot tell two means apart: zero lies in the 95 % Welch interval of the difference.
+    """Whether the seeds cannot tell two means apart, by Welch's test at the 95 % level.
 
     None where one of the two has a single seed, because then the noise is not known.
     """
-    from scipy.special import stdtrit
+    from scipy.stats import ttest_ind_from_stats
 
     if a.sd is None or b.sd is None:
         return None
-    parts = [(score.sd**2 / score.n, score.n - 1) for score in (a, b) if score.sd > 0]
-    if not parts:
+    if a.sd == b.sd == 0:
         return bool(a.mean == b.mean)
-    variance = sum(part for part, _ in parts)
-    freedom = variance**2 / sum(part**2 / n for part, n in parts)
-    return bool(abs(a.mean - b.mean) <= stdtrit(freedom, (1 + CONFIDENCE) / 2) * sqrt(variance))
+    # A forecast that is not trained has no noise at any number of seeds; the test asks for two at least.
+    samples = [value for score in (a, b) for value in (score.mean, score.sd, max(2, score.n))]
+    return bool(ttest_ind_from_stats(*samples, equal_var=False).pvalue >= 1 - CONFIDENCE)
 
 
 def marks(group: pd.DataFrame, metric: str) -> list[str]:

@@ -24,6 +24,7 @@ class PeakMemory:
 
     def __init__(self, device: str):
         gc.collect()
+        _hand_back_freed_memory()
         self.on_cuda = device == "cuda"
         self._sampler = None
         if self.on_cuda:
@@ -48,6 +49,20 @@ class PeakMemory:
         return max(0.0, (peak - self._baseline) / _MB)
 
 
+def _c_library():
+    try:
+        return ctypes.CDLL(None)
+    except OSError:
+        return None
+
+
+def _hand_back_freed_memory() -> None:
+    """Let a baseline be what is in use, not what the C library holds in reserve."""
+    trim = getattr(_c_library(), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def keep_freed_memory() -> bool:
     """Have the C library keep freed memory for the next step instead of handing it back to the system.
 
@@ -55,11 +70,8 @@ def keep_freed_memory() -> bool:
     cost a tenth to a third of a training step on the CPU. Peaks stay what they are. Returns whether the C
     library took the settings; others than glibc do not have them.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):
-        return False
-    return all(mallopt(option, value) == 1 for option, value in _KEEP_FREED.items())
+    mallopt = getattr(_c_library(), "mallopt", None)
+    return mallopt is not None and all(mallopt(option, value) == 1 for option, value in _KEEP_FREED.items())
 
 
 def load_libraries(device: str) -> None:

@@ -13,6 +13,7 @@ def curves(content: Content, dataset: str) -> list[dict]:
     """Lookback figures of a data set, one for each device and precision; none with a single lookback."""
     cells = content.accuracy
     cells = cells[(cells["dataset"] == dataset) & (cells["status"] == "ok") & cells["mse"].notna()]
+    cells, left_out = _without_outlier(cells)
     conditions = list(cells.groupby(["device", "precision"]))
     drawn = []
     for (device, precision), group in conditions:
@@ -26,8 +27,22 @@ def curves(content: Content, dataset: str) -> list[dict]:
             "The leaderboards have the same numbers.",
         )
         svg = figures.lookback_curves(group, content.styles, words)
-        drawn.append({"title": words.title, "svg": Markup(svg)})
+        drawn.append({"title": words.title, "svg": Markup(svg), "left_out": left_out})
     return drawn
+
+
+def _without_outlier(cells: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Leave out Repeat where it is so bad that it would press all other lines together, and say so."""
+    repeat = cells["model"] == "repeat"
+    if (
+        repeat.all()
+        or not repeat.any()
+        or cells.loc[repeat, "mse"].min() < 1.5 * cells.loc[~repeat, "mse"].max()
+    ):
+        return cells, ""
+    return cells[
+        ~repeat
+    ], f"Repeat lies far above (MSE from {cells.loc[repeat, 'mse'].min():.2f}) and is left out."
 
 
 def _lookback_finding(content: Content, cells: pd.DataFrame) -> str:

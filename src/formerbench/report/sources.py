@@ -18,7 +18,6 @@ _PLANNED = (
     "threads",
     "parallel",
     "budget",
-    "settings",
 )
 
 
@@ -57,7 +56,11 @@ def _value(value) -> str:
     if isinstance(value, int | float):
         return f"{value:,}"
     if isinstance(value, dict):
-        return ", ".join(f"{_spoken(key).lower()} {_value(item)}" for key, item in value.items())
+        inner = {
+            key: f"({_value(item)})" if isinstance(item, dict) else _value(item)
+            for key, item in value.items()
+        }
+        return ", ".join(f"{key} {words}" for key, words in inner.items())
     if isinstance(value, list):
         between = "; " if any(isinstance(item, dict | list) for item in value) else ", "
         return between.join(_value(item) for item in value)
@@ -139,12 +142,15 @@ def provenance(content: Content) -> dict:
         "runs": grouped.to_dict("records"),
         "sources": [(content.styles[model], distinct(digests)) for model, digests in sources],
         "files": [_file(content, name) for name in content.dataset_names],
-        "planned": [
-            (_spoken(key), _value(content.tables.study[key]))
-            for key in _PLANNED
-            if key in content.tables.study
-        ],
+        "planned": _planned(content.tables.study),
     }
+
+
+def _planned(study: dict) -> list[tuple[str, str]]:
+    """(key, value) of the study's config, its own settings a row a model."""
+    rows = [(_spoken(key), _value(study[key])) for key in _PLANNED if key in study]
+    own = study.get("settings") or {}
+    return rows + [(f"Settings of {model}", _value(settings)) for model, settings in own.items()]
 
 
 def _file(content: Content, name: str) -> dict:

@@ -1,0 +1,180 @@
+"""One cell by itself, also killed for real."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from formerbench import cell as cell_module
+from formerbench.cell import run
+from formerbench.grid import Cell, Training
+from formerbench.models import build
+from formerbench.results import ACCURACY_COLUMNS, MEASURED, read_json
+
+from ..conftest import make_series
+
+TRAINING = Training(batch_size=16, learning_rate=0.003, schedule="type1", epochs=6, patience=6)
+
+
+def make_cell(**changes) -> Cell:
+    options = {"patch_len": 8, "stride": 4, "d_model": 16, "n_heads": 2, "d_ff": 16, "layers": 2}
+    cell = Cell(
+        study="s",
+        dataset="toy",
+        model="patchtst",
+        lookback=24,
+        horizon=8,
+        seed=1,
+        device="cpu",
+        precision="fp32",
+        build_name="patchtst",
+        options=options,
+        training=TRAINING,
+        threads=1,
+        timed=True,
+        skip=None,
+    )
+    return replace(cell, **changes)
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    make_series().save(tmp_path / "data")
+    return tmp_path / "data"
+
+
+def test_a_cell_writes_its_row_history_and_weights(data, tmp_path):
+    metrics = run(make_cell(), data, tmp_path / "out", "digest", threads=1)
+    assert metrics == read_json(tmp_path / "out/metrics.json")
+    assert set(ACCURACY_COLUMNS) <= set(metrics)
+    assert metrics["status"] == "ok"
+    for name, kind in ACCURACY_COLUMNS.items():
+        assert metrics[name] is None or isinstance(metrics[name], kind), name
+    empty = {name for name in ACCURACY_COLUMNS if metrics[name] is None}
+    assert empty <= {"reason", "quantile_loss", "gpu", "git_commit", "git_dirty"}
+    assert metrics["data_sha256"] == "0" * 64
+    with (tmp_path / "out/history.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == metrics["epochs"] == 6
+    assert 0 < metrics["step_time_ms"] < metrics["train_time_s"] * 1e3
+    assert metrics["peak_memory_mb"] > 0
+
+
+def test_the_stored_weights_give_the_scores(data, tmp_path):
+    from formerbench.data.series import Series
+    from formerbench.evaluation import evaluate
+
+    cell = make_cell()
+    metrics = run(cell, data, tmp_path / "out", "digest")
+    model = build("patchtst", lookback=24, horizon=8, n_variates=3, **cell.options)
+    model.load_state_dict(load_file(tmp_path / "out/model.safetensors"))
+    again = evaluate(model, Series.read(data), 24, 8, 16)
+    assert again["mse"] == pytest.approx(metrics["mse"], rel=1e-6)
+    assert sum(p.numel() for p in model.parameters()) == metrics["n_parameters"]
+
+
+def test_a_naive_cell_leaves_what_it_has_not_empty(data, tmp_path):
+    metrics = run(
+        make_cell(model="repeat", build_name="repeat", options={}), data, tmp_path / "out", "digest"
+    )
+    assert metrics["status"] == "ok"
+    assert metrics["n_parameters"] == 0
+    assert metrics["train_time_s"] is metrics["epochs"] is metrics["step_time_ms"] is None
+    assert (tmp_path / "out/history.csv").read_text().count("\n") == 1
+    assert load_file(tmp_path / "out/model.safetensors") == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "threads", "status", "reason"),
+    [
+        ({"skip": "no sense"}, 1, "skipped", "no sense"),
+        ({"threads": 2}, 1, "failed", "got 1 threads of the 2"),
+        ({"lookback": 4}, 1, "failed", "shorter than a patch"),
+        ({"horizon": 500}, 1, "failed", "too few for a window"),
+    ],
+)
+def test_cells_without_a_result_say_why(data, tmp_path, changes, threads, status, reason):
+    metrics = run(make_cell(**changes), data, tmp_path / "out", "digest", threads=threads)
+    assert metrics["status"] == status
+    assert reason in metrics["reason"]
+    assert metrics["mse"] is None
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {
+        "metrics.json",
+        "history.csv",
+        "model.safetensors",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "oom"),
+        (MemoryError("numpy"), "oom"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "oom"),
+        (TypeError("a bug in a user's model"), "failed"),
+    ],
+)
+def test_errors_become_rows(data, tmp_path, monkeypatch, error, status):
+    def raise_it(*_):
+        raise error
+
+    monkeypatch.setattr(cell_module, "_model", raise_it)
+    metrics = run(make_cell(), data, tmp_path / "out", "digest")
+    assert metrics["status"] == status
+    assert str(error) in metrics["reason"]
+
+
+def test_memory_that_the_system_refuses_is_an_oom_row(data, tmp_path):
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (_address_space() + 2**29, limits[1]))
+    try:
+        wide = make_cell(options={"d_model": 2**15, "d_ff": 2**15, "n_heads": 8}, model="itransformer")
+        metrics = run(replace(wide, build_name="itransformer"), data, tmp_path / "out", "digest")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+    assert metrics["status"] == "oom"
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+RUN = """
+import json, sys
+from pathlib import Path
+from formerbench.cell import run
+from formerbench.grid import Cell
+run(Cell.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]), "digest")
+"""
+
+
+def test_a_killed_cell_goes_on_and_ends_with_the_same_row(data, tmp_path):
+    cell = make_cell(training=replace(TRAINING, epochs=40, patience=40))
+    whole = run(cell, data, tmp_path / "whole", "digest")
+    arguments = [sys.executable, "-c", RUN, json.dumps(cell.as_dict()), str(data), str(tmp_path / "killed")]
+    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+    state = tmp_path / "killed/state/state.json"
+    while not (state.exists() and (read_json(state)["progress"] or {"epoch": 0})["epoch"] >= 2):
+        assert process.poll() is None, "the cell ended before it could be killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed/metrics.json").exists()
+    resumed = run(cell, data, tmp_path / "killed", "digest")
+    assert resumed["attempts"] == 2
+    for name in resumed:
+        assert name in MEASURED or resumed[name] == whole[name], name
+    assert (tmp_path / "killed/model.safetensors").read_bytes() == (
+        tmp_path / "whole/model.safetensors"
+    ).read_bytes()
