@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUICK := config/quick.yaml
 STATUS ?= failed
+STUDY = $(or $(CONFIG),$(QUICK))
 
 .PHONY: report test retry lint lock
 .DEFAULT_GOAL := report
@@ -15,19 +16,22 @@ report: $(VENV)/installed
 	@config="$(CONFIG)"; \
 	if [ -z "$$config" ]; then \
 	  config=$(QUICK); \
-	  $(BIN)/formerbench data check ETTh1 || { config=config/quick-synthetic.yaml; \
-	    echo "ETTh1 cannot be reached: running $$config on generated data instead"; }; \
+	  found=$$($(BIN)/formerbench data check ETTh1) || case "$$found" in \
+	    *"cannot be reached"*) config=config/quick-synthetic.yaml; echo "$$found: running $$config instead";; \
+	    *) exit 1;; \
+	  esac; \
 	fi; \
-	$(BIN)/snakemake --configfile "$$config" --quiet rules; status=$$?; \
-	echo "Report: $(CURDIR)/results/$$(sed -n 's/^study: *//p' "$$config")/report/index.html"; exit $$status
+	$(BIN)/snakemake --configfile "$$config" --quiet rules host reason && \
+	$(BIN)/formerbench plan "$$config" --report
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest
 
 # Run the cells of a status again: make retry STATUS=oom CONFIG=config/my.yaml
 retry: $(VENV)/installed
-	$(BIN)/formerbench plan "$(or $(CONFIG),$(QUICK))" --status $(STATUS) | xargs --no-run-if-empty \
-	  $(BIN)/snakemake --configfile "$(or $(CONFIG),$(QUICK))" --forcerun
+	@cells=$$($(BIN)/formerbench plan "$(STUDY)" --status "$(STATUS)") || exit 1; \
+	if [ -z "$$cells" ]; then echo "no cell of $(STUDY) has status $(STATUS)"; exit; fi; \
+	$(BIN)/snakemake --configfile "$(STUDY)" --forcerun $$cells
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

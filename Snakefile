@@ -1,5 +1,3 @@
-from pathlib import Path
-
 from snakemake.utils import min_version
 
 from formerbench.data.registry import find
@@ -7,6 +5,7 @@ from formerbench.grid import cells
 from formerbench.models import class_path
 from formerbench.provenance import (
     COLLECT_MODULES,
+    DESCRIBE_MODULES,
     DOWNLOAD_MODULES,
     PREPARE_MODULES,
     cell_digest,

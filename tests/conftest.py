@@ -32,7 +32,8 @@ def make_series(rows: int = 600, variates: int = 3, season: int = 12, seed: int 
         season=season,
         target=f"v{variates - 1}",
         entities=np.arange(variates),
-        facts={"sha256": "0" * 64},
+        sha256="0" * 64,
+        facts={},
     )
 
 

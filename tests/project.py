@@ -73,6 +73,17 @@ class Project:
         assert (done.returncode == 0) == ok, done.stdout
         return done.stdout
 
+    def start(self, *arguments: str) -> subprocess.Popen:
+        """Run Snakemake in the background, in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"],
+            cwd=self.root,
+            env=os.environ | {"PYTHONPATH": str(self.root / "src")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
     def planned(self, *arguments: str) -> dict[str, int]:
         """Rule -> number of jobs that a dry-run names, without ``all``."""
         return jobs(self.snakemake("-n", *arguments))

@@ -8,6 +8,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -20,7 +21,7 @@ from formerbench.checkpoint import StateFolder
 from formerbench.data.series import Series
 from formerbench.data.windows import Scaler, Windows
 from formerbench.errors import StatedError
-from formerbench.evaluation import evaluate
+from formerbench.evaluation import check_shape, evaluate
 from formerbench.grid import Cell
 from formerbench.logs import logger
 from formerbench.measure.clock import median_time_ms
@@ -53,11 +54,12 @@ def run(cell: Cell, data: Path, folder: Path, source_digest: str, threads: int |
         "batch_size": cell.training.batch_size,
         "season": series.season,
         "source_digest": source_digest,
-        "data_sha256": series.facts["sha256"],
+        "data_sha256": series.sha256,
         "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
         **provenance(),
     }
-    ended = _outcome(cell, series, folder, source_digest, threads)
+    state = StateFolder(folder / "state", _key(cell, source_digest, series))
+    ended = _outcome(cell, series, state, threads)
     row = dict.fromkeys(ACCURACY_COLUMNS) | base | ended.pop("columns")
     if not cell.timed:
         row |= dict.fromkeys(("train_time_s", "step_time_ms", "inference_time_ms"))
@@ -68,10 +70,17 @@ def run(cell: Cell, data: Path, folder: Path, source_digest: str, threads: int |
     write_bytes(folder / "model.safetensors", weights)
     metrics = row | ended | {"cell": cell.as_dict()}
     write_json(folder / "metrics.json", metrics)
+    state.remove()
     return metrics
 
 
-def _outcome(cell: Cell, series: Series, folder: Path, source_digest: str, threads: int | None) -> dict:
+def _key(cell: Cell, source_digest: str, series: Series) -> str:
+    """What an unfinished training must share with this one to be gone on with."""
+    parts = [cell.as_dict(), source_digest, series.sha256]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _outcome(cell: Cell, series: Series, state: StateFolder, threads: int | None) -> dict:
     """Columns, details, history and weights of a cell that may end in any status."""
     if skip := cell.skip or devices.problem(cell.device):
         return _without_result("skipped", skip)
@@ -79,10 +88,6 @@ def _outcome(cell: Cell, series: Series, folder: Path, source_digest: str, threa
         return _without_result(
             "failed", f"got {threads} threads of the {cell.threads} that the config asks for; give more cores"
         )
-    key = hashlib.sha256(
-        json.dumps([cell.as_dict(), source_digest, series.facts["sha256"]], sort_keys=True).encode()
-    ).hexdigest()
-    state = StateFolder(folder / "state", key)
     try:
         ended = _train_and_test(cell, series, state)
     except (Diverged, StatedError) as error:
@@ -94,7 +99,6 @@ def _outcome(cell: Cell, series: Series, folder: Path, source_digest: str, threa
         no_memory = "can't allocate memory" in str(error)
         ended = _without_result("oom" if no_memory else "failed", f"{type(error).__name__}: {error}")
     ended["columns"]["attempts"] = state.attempts
-    state.remove()
     return ended
 
 
@@ -113,9 +117,10 @@ def _train_and_test(cell: Cell, series: Series, state: StateFolder) -> dict:
     train = Windows(series, cell.lookback, cell.horizon, "train", scaler, cell.device)
     validation = Windows(series, cell.lookback, cell.horizon, "val", scaler, cell.device)
     model = _model(cell, series, train.n_marks).to(cell.device)
+    _refuse_other_shape(model, validation)
     n_parameters = sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters())
     progress = Progress()
-    if n_parameters:
+    if any(parameter.requires_grad for parameter in model.parameters()):
         progress = Trainer(
             model,
             train,
@@ -125,11 +130,15 @@ def _train_and_test(cell: Cell, series: Series, state: StateFolder) -> dict:
             precision=cell.precision,
             seed=cell.seed,
             state=state,
+            memory=memory,
         ).train()
     batch_size = cell.training.batch_size
     with autocast(cell.device, cell.precision):
-        scores = evaluate(model, series, cell.lookback, cell.horizon, batch_size)
         inference_time_ms = _inference_time_ms(model, validation, batch_size, cell.device)
+        with memory.left_out():
+            scores = evaluate(model, series, cell.lookback, cell.horizon, batch_size)
+    if not math.isfinite(scores["mse"]):
+        raise Diverged(f"the mean squared error on the test split is {scores['mse']}")
     columns = {name: scores.get(name) for name in _SCORES} | {
         "status": "ok",
         "n_parameters": n_parameters,
@@ -170,6 +179,14 @@ def _model(cell: Cell, series: Series, n_marks: int) -> torch.nn.Module:
         season=series.season,
         **cell.options,
     )
+
+
+@torch.no_grad()
+def _refuse_other_shape(model: torch.nn.Module, windows: Windows) -> None:
+    """Before any training, see that the forecast has the shape of the contract."""
+    model.eval()
+    batch, target = windows.batch(torch.zeros(2, dtype=torch.long, device=windows.entities.device))
+    check_shape(model(batch), target)
 
 
 @torch.no_grad()

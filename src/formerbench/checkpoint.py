@@ -89,10 +89,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tenso
     optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
 
 
-def rng_tensors(sampler: torch.Generator) -> dict[str, Tensor]:
-    """States of all random number generators that a training draws from."""
+def rng_tensors(sampler: torch.Generator, device: str) -> dict[str, Tensor]:
+    """States of all random number generators that a training on ``device`` draws from."""
     states = {"torch": torch.get_rng_state(), "sampler": sampler.get_state()}
-    if torch.cuda.is_available():
+    if device == "cuda":
         states["cuda"] = torch.cuda.get_rng_state()
     return states
 

@@ -7,6 +7,7 @@ there is.
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from formerbench import __version__
@@ -52,7 +53,7 @@ def _command(commands, name: str, help_text: str, example: str, run) -> argparse
 
 
 def _add_data(commands) -> None:
-    data = commands.add_parser("data", help="List, fetch or check data sets.")
+    data = _command(commands, "data", "List, fetch or check data sets.", "formerbench data list", None)
     kinds = data.add_subparsers(title="commands", required=True, metavar="COMMAND")
     listing = _command(kinds, "list", "List the registered data sets.", "formerbench data list", _data_list)
     listing.add_argument("--json", action="store_true", help="print the entries as JSON")
@@ -73,6 +74,7 @@ def _add_data(commands) -> None:
     for parser in (fetch, check):
         parser.add_argument("dataset", nargs="+", help="name in config/datasets.yaml")
         parser.add_argument("--mirror", help="directory or URL asked first (default: $FORMERBENCH_MIRROR)")
+        parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
 def _data_list(options) -> None:
@@ -92,8 +94,11 @@ def _data_fetch(options) -> None:
     from formerbench.data.download import fetch_into_cache
     from formerbench.data.registry import find
 
-    for name in options.dataset:
-        fetched = fetch_into_cache(find(name), mirror=options.mirror)
+    found = {name: fetch_into_cache(find(name), mirror=options.mirror) for name in options.dataset}
+    if options.json:
+        print(json.dumps({name: asdict(fetched) for name, fetched in found.items()}, default=str, indent=1))
+        return
+    for name, fetched in found.items():
         print(f"{name}: {fetched.path} ({fetched.variant}, from {fetched.source})")
 
 
@@ -101,13 +106,13 @@ def _data_check(options) -> int:
     from formerbench.data.download import reachable
     from formerbench.data.registry import find
 
-    status = 0
-    for name in options.dataset:
-        where = reachable(find(name), mirror=options.mirror)
-        nowhere = "cannot be reached: no copy in cache or mirror, and no public source answers"
-        print(f"{name}: {where or nowhere}")
-        status = status if where else 1
-    return status
+    found = {name: reachable(find(name), mirror=options.mirror) for name in options.dataset}
+    if options.json:
+        print(json.dumps(found, indent=1))
+    else:
+        nowhere = "cannot be reached (no copy in cache or mirror, and no public source answers)"
+        print("\n".join(f"{name}: {where or nowhere}" for name, where in found.items()))
+    return 0 if all(found.values()) else 1
 
 
 def _add_plan(commands) -> None:
@@ -122,6 +127,7 @@ def _add_plan(commands) -> None:
     plan.add_argument(
         "--results", type=Path, default=Path("results"), help="results folder (default: results)"
     )
+    plan.add_argument("--report", action="store_true", help="only print where the study's report is")
     plan.add_argument("--status", help="only print the metrics.json of the finished cells of this status")
     plan.add_argument(
         "--json", action="store_true", help="print the plan with every cell; `formerbench train` reads it"
@@ -133,6 +139,9 @@ def _plan(options) -> None:
     from formerbench.config import load_config
 
     study = load_config(options.config)
+    if options.report:
+        print(f"Report: {planning.report_of(study, options.results)}")
+        return
     if options.status:
         print("\n".join(planning.of_status(study, options.status, options.results)))
         return

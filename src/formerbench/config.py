@@ -8,6 +8,8 @@ from pathlib import Path
 from formerbench.errors import StatedError, nearest
 from formerbench.paths import shipped
 
+CONFIG_SCHEMA = "workflow/schemas/config.schema.yaml"
+
 
 @dataclass(frozen=True)
 class ModelEntry:
@@ -46,8 +48,10 @@ class Study:
         Raises:
             StatedError: one line that names the key, what was wanted and what came.
         """
-        config = json.loads(json.dumps(config))  # a copy of plain types
-        check(config, read_yaml(shipped("workflow/schemas/config.schema.yaml")), "config")
+        config = json.loads(
+            json.dumps(config, default=str)
+        )  # a copy of plain types; YAML reads dates as such
+        check(config, read_yaml(shipped(CONFIG_SCHEMA)), "config")
         if config["study"] == "reference":
             raise StatedError("config: study: 'reference' is where committed tables are; take another name")
         models = [{"name": m} if isinstance(m, str) else m for m in config["models"]]
@@ -57,9 +61,10 @@ class Study:
         frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
         return cls(**frozen)
 
-    def as_dict(self) -> dict:
-        """Plain values for JSON."""
-        return json.loads(json.dumps(asdict(self)))
+    def for_tables(self) -> dict:
+        """What the tables say of the study, as plain values; where files came from is not part of it."""
+        kept = {key: value for key, value in asdict(self).items() if key not in ("mirror", "evidence")}
+        return json.loads(json.dumps(kept))
 
 
 def load_config(path: Path) -> Study:
@@ -83,6 +88,8 @@ def read_yaml(path: Path) -> dict:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StatedError(f"there is no file {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise StatedError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise StatedError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -103,6 +110,9 @@ def check(content: dict, schema: dict, what: str) -> None:
     error = best_match(Draft202012Validator(schema).iter_errors(content))
     if error is None:
         return
+    # Of alternatives, such as a name or a mapping, only the one of the right type is worth a message.
+    while error.validator == "anyOf" and (deeper := [e for e in error.context if e.validator != "type"]):
+        error = best_match(deeper)
     where = ": ".join([what, *(str(part) for part in error.absolute_path)])
     if error.validator == "additionalProperties":
         valid = error.schema["properties"]

@@ -1,8 +1,10 @@
 """Which devices this machine has, found out without importing torch."""
 
 import os
+import re
 import shutil
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -13,6 +15,15 @@ def problem(device: str) -> str | None:
         return None
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return "CUDA_VISIBLE_DEVICES hides every CUDA device"
-    if Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists() or shutil.which("nvidia-smi"):
-        return None
-    return "this machine has no CUDA device"
+    if not (Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists() or shutil.which("nvidia-smi")):
+        return "this machine has no CUDA device"
+    return None if _torch_has_cuda() else "the installed torch has no CUDA; see GPU in the README"
+
+
+def _torch_has_cuda() -> bool:
+    """What torch's own build note says; torch itself takes a second to import."""
+    torch = find_spec("torch")
+    if torch is None or torch.origin is None:
+        return False
+    note = Path(torch.origin).with_name("version.py").read_text(encoding="utf-8")
+    return re.search(r"^cuda\b.*= *'", note, flags=re.MULTILINE) is not None

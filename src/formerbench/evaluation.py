@@ -8,6 +8,7 @@ from torch import Tensor
 
 from formerbench.data.series import Series
 from formerbench.data.windows import Scaler, Windows
+from formerbench.errors import StatedError
 from formerbench.metrics import Scores
 
 
@@ -19,6 +20,20 @@ def in_order(count: int, batch_size: int) -> Iterator[Tensor]:
 def shown_windows(count: int) -> tuple[int, ...]:
     """Numbers of the windows whose forecasts a report shows: first, middle and last."""
     return tuple(sorted({0, count // 2, count - 1}))
+
+
+def check_shape(forecast: Tensor, target: Tensor) -> Tensor:
+    """``forecast`` itself if it is shaped like ``target`` (b, H, v).
+
+    Raises:
+        StatedError: another shape, which would broadcast to a wrong score.
+    """
+    if forecast.shape != target.shape:
+        raise StatedError(
+            f"the model's forecast has the shape {tuple(forecast.shape)}, but (b, H, v) = "
+            f"{tuple(target.shape)} is wanted"
+        )
+    return forecast
 
 
 @torch.no_grad()
@@ -38,7 +53,7 @@ def evaluate(
     units, for the :func:`shown_windows`.
 
     Raises:
-        StatedError: the split is too short for one window.
+        StatedError: the split is too short for one window, or the forecast has another shape.
     """
     device = next((t.device for t in chain(model.parameters(), model.buffers())), torch.device("cpu"))
     scaler = Scaler.fit(series)
@@ -51,7 +66,7 @@ def evaluate(
     for index in in_order(len(windows), batch_size):
         batch, target = windows.batch(index.to(device))
         quantiles = model.quantiles(batch) if scores.levels.size else None
-        forecast = model(batch).float().cpu().numpy()
+        forecast = check_shape(model(batch), target).float().cpu().numpy()
         scores.update(
             forecast, target.cpu().numpy(), None if quantiles is None else quantiles.float().cpu().numpy()
         )

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
-from formerbench.config import ModelEntry, Study, check, read_yaml
+from formerbench.config import CONFIG_SCHEMA, ModelEntry, Study, check, read_yaml
 from formerbench.data.registry import Entry, find, splits
 from formerbench.errors import StatedError, nearest
 from formerbench.models import configure, spec
@@ -129,10 +129,16 @@ def _skip(entry: Entry, model: ModelEntry, options: dict, lookback, horizon, dev
         return "fp16 training needs a CUDA device"
     if model.class_path is not None:
         return None
-    # A user's own file may leave variates and season to its preparation; then the cell itself finds out.
+    return configure(model.name, options).problem(planned_shape(entry, lookback, horizon))
+
+
+def planned_shape(entry: Entry, lookback: int, horizon: int) -> Shape:
+    """The shape as far as it is known before the data is prepared.
+
+    A user's own file may leave variates and season to its preparation; then the cell itself finds out.
+    """
     sizes = {"n_variates": entry.variates or 1, "season": entry.season or 1}
-    shape = Shape(lookback=lookback, horizon=horizon, **sizes)
-    return configure(model.name, options).problem(shape)
+    return Shape(lookback=lookback, horizon=horizon, **sizes)
 
 
 def _hyper_parameters(study: Study) -> dict:
@@ -148,7 +154,9 @@ def _hyper_parameters(study: Study) -> dict:
         if model.class_path is None:
             spec(model.name)
     content = read_yaml(shipped("config/models.yaml"))
-    check(content, read_yaml(shipped("workflow/schemas/models.schema.yaml")), "models.yaml")
+    schema = read_yaml(shipped("workflow/schemas/models.schema.yaml"))
+    schema["$defs"]["training"] = read_yaml(shipped(CONFIG_SCHEMA))["$defs"]["training"]
+    check(content, schema, "models.yaml")
     return content
 
 
@@ -175,9 +183,15 @@ def _laid_over(layers: list[dict]) -> dict:
 def _refuse_long_window(entry: Entry, lookback: int, horizon: int) -> None:
     if entry.rows is None:
         return  # a user's own file: its length is known once it is prepared
-    first, end = splits(entry, entry.rows)["train"]
-    if lookback + horizon > end - first:
+    rows = {split: end - first for split, (first, end) in splits(entry, entry.rows).items()}
+    if lookback + horizon > rows["train"]:
         raise StatedError(
             f"config: lookback {lookback} and horizon {horizon} make a window of {lookback + horizon} rows, "
-            f"but the training split of {entry.name} has {end - first}"
+            f"but the training split of {entry.name} has {rows['train']}"
         )
+    for split in ("val", "test"):
+        if horizon > rows[split]:
+            raise StatedError(
+                f"config: the horizon {horizon} is longer than the {split} split of {entry.name}, "
+                f"which has {rows[split]} rows"
+            )

@@ -22,9 +22,14 @@ _MAX_ELEMENTS = 2**22  # float64 copies are made for so many elements at a time
 
 
 def naive_error(series: Series) -> np.ndarray:
-    """MASE's denominator: mean |y_t - y_{t-season}| over the training rows, (v,), original units."""
+    """MASE's denominator: mean |y_t - y_{t-season}| over the training rows, (v,), original units.
+
+    It is 0 everywhere if the training rows are no longer than a season.
+    """
     first, end = series.splits["train"]
     rows = series.values[first:end].astype(np.float64)
+    if len(rows) <= series.season:
+        return np.zeros(rows.shape[1])
     return np.abs(rows[series.season :] - rows[: -series.season]).mean(axis=0)
 
 

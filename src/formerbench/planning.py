@@ -10,13 +10,15 @@ from formerbench import devices
 from formerbench.config import Study, load_config
 from formerbench.data.registry import Entry, find, splits
 from formerbench.errors import StatedError, nearest
-from formerbench.grid import Cell, cells
+from formerbench.grid import Cell, cells, planned_shape
 from formerbench.models import NAIVE
 from formerbench.paths import shipped
+from formerbench.provenance import cpu_model
 from formerbench.results import STATUSES, read_json
 
 AXES = ("dataset", "model", "lookback", "horizon", "seed", "device", "precision")
 _SAME = ("dataset", "model", "device", "precision")
+_MEASURED_BY = (*_SAME, "lookback", "batch_size", "step_time_ms", "cpu")
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Plan:
             f"study     {self.study}",
             f"cells     {len(self.cells)}, {self.finished} of them finished, {self.skipped.total()} skipped",
             *(f"            {count} x {reason}" for reason, count in self.skipped.most_common()),
-            f"training  {self.hours:.2g} h at most on one machine, from measured step times",
+            f"training  {self.hours:.2g} h at most on one machine, from step times measured before",
             f"disk      {self.disk_mb:.0f} MB",
         ]
         if self.unmeasured:
@@ -82,6 +84,18 @@ def plan(study: Study, results: Path) -> Plan:
         unmeasured=list(unmeasured),
         disk_mb=_disk_mb(todo, entries),
     )
+
+
+def report_of(study: Study, results: Path) -> Path:
+    """Absolute path of the study's report.
+
+    Raises:
+        StatedError: it was not made yet.
+    """
+    page = results / study.study / "report" / "index.html"
+    if not page.is_file():
+        raise StatedError(f"study {study.study} has no report yet: there is no {page}")
+    return page.resolve()
 
 
 def of_status(study: Study, status: str, results: Path) -> list[str]:
@@ -138,16 +152,18 @@ def _measured_steps(study: Study, finished: list[Cell], results: Path) -> list[d
         table = Path(folder) / "accuracy.csv"
         table = table if table.is_file() else shipped(str(table))
         if table.is_file():
-            rows += pl.read_csv(table, infer_schema_length=None).to_dicts()
+            rows += pl.read_csv(table, infer_schema_length=None).select(_MEASURED_BY).to_dicts()
     return [row for row in rows if row["step_time_ms"] is not None]
 
 
 def _step_time_ms(cell: Cell, measured: list[dict]) -> float | None:
     """Step time of the measured cell of the same dataset, model and device that is nearest in size.
 
-    The size is lookback times batch size, and the time is scaled by it.
+    The size is lookback times batch size, and the time is scaled by it. Rows of this machine's processor come
+    first.
     """
     same = [row for row in measured if all(row[axis] == getattr(cell, axis) for axis in _SAME)]
+    same = [row for row in same if row["cpu"] == cpu_model()] or same
     ratios = [
         cell.lookback * cell.training.batch_size / (row["lookback"] * row["batch_size"]) for row in same
     ]
@@ -182,7 +198,7 @@ def _parameters(cell: Cell, entry: Entry) -> int:
 
     from formerbench.models import build
 
-    sizes = {"lookback": cell.lookback, "horizon": cell.horizon, "n_variates": entry.variates or 1}
+    shape = planned_shape(entry, cell.lookback, cell.horizon)
     with torch.device("meta"):
-        model = build(cell.build_name, **sizes, season=entry.season, **cell.options)
+        model = build(cell.build_name, **vars(shape), **cell.options)
     return sum(parameter.numel() for parameter in model.parameters())

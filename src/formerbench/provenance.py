@@ -24,20 +24,19 @@ CELL_MODULES = (
     "measure.memory",
     "metrics",
     "models.batch",
-    "results",
     "schedules",
     "training",
 )
 DOWNLOAD_MODULES = ("data.download", "data.transport")
 PREPARE_MODULES = (
     "data.calendar",
-    "data.checks",
     "data.prepare",
     "data.reading",
     "data.registry",
     "data.series",
     "data.synthetic",
 )
+DESCRIBE_MODULES = (*PREPARE_MODULES, "data.checks")
 COLLECT_MODULES = ("analysis.collect", "data.series", "results")
 REPORT_PACKAGES = ("analysis", "report")
 _LEFT_OUT = ("models", "models.configs")
@@ -75,8 +74,29 @@ def cell_digest(class_path: str) -> str:
     module = class_path.partition(":")[0]
     if module.startswith("formerbench."):
         return source_digest(CELL_MODULES + _imported(module.removeprefix("formerbench.")))
-    file = _find_module(module)
-    return source_digest(CELL_MODULES, (file,) if file else ())
+    return source_digest(CELL_MODULES, _users_files(module))
+
+
+def _users_files(module: str) -> tuple[Path, ...]:
+    """A user's module and what it imports from the same folder, transitively."""
+    first = _find_module(module)
+    if first is None:
+        return ()
+    root, seen, waiting = first.parents[module.count(".") + (first.name == "__init__.py")], {}, [module]
+    while waiting:
+        name = waiting.pop()
+        file = _find_module(name)
+        if name in seen or file is None or not file.is_relative_to(root):
+            continue
+        seen[name] = file
+        for node in ast.walk(_tree(file)):
+            if isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                package = name.split(".")[: -node.level] if node.level else []
+                base = ".".join([*package, *filter(None, [node.module])])
+                waiting += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+    return tuple(seen[name] for name in sorted(seen))
 
 
 def _imported(module: str) -> tuple[str, ...]:
@@ -114,13 +134,23 @@ def _tree(file: Path) -> ast.Module:
 
 @cache
 def _code(file: Path) -> str:
-    """The syntax tree of a file without docstrings, as text."""
+    """The syntax tree of a file without docstrings, as text that does not depend on Python's version."""
     tree = _tree(file)
     for node in ast.walk(tree):
         is_block = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
         if is_block and ast.get_docstring(node, clean=False) is not None:
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    return _text(tree)
+
+
+def _text(node) -> str:
+    """As ``ast.dump``, which writes empty fields in some versions only."""
+    if isinstance(node, ast.AST):
+        fields = [
+            f"{name}={_text(value)}" for name, value in ast.iter_fields(node) if value not in (None, [])
+        ]
+        return f"{type(node).__name__}({','.join(fields)})"
+    return f"[{','.join(map(_text, node))}]" if isinstance(node, list) else repr(node)
 
 
 def provenance() -> dict:
@@ -133,18 +163,21 @@ def provenance() -> dict:
         "git_commit": commit,
         "git_dirty": None if commit is None else bool(_git("status", "--porcelain")),
         "host": platform.node(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "torch_version": version("torch"),
         "python_version": platform.python_version(),
     }
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of git in the folder of this package; None outside a repository."""
+    """Output of git in this project's own checkout; None for an installed package."""
+    root = Path(formerbench.__file__).resolve().parents[2]
+    if not (root / "Snakefile").is_file():
+        return None
     try:
         done = subprocess.run(
             ["git", *arguments],
-            cwd=Path(formerbench.__file__).parent,
+            cwd=root,
             capture_output=True,
             text=True,
             check=True,
@@ -154,7 +187,8 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Name of the processor."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         for line in cpuinfo.read_text().splitlines():

@@ -14,6 +14,7 @@ from formerbench.evaluation import in_order
 from formerbench.grid import Training
 from formerbench.logs import logger
 from formerbench.measure.clock import StepClock
+from formerbench.measure.memory import PeakMemory
 from formerbench.schedules import rate
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -74,9 +75,10 @@ class Trainer:
         precision: str,
         seed: int,
         state: StateFolder,
+        memory: PeakMemory,
     ):
         self.model, self.windows, self.validation, self.settings = model, windows, validation, settings
-        self.device, self.precision, self.state = device, precision, state
+        self.device, self.precision, self.state, self.memory = device, precision, state, memory
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.Adam(trained, lr=settings.learning_rate, fused=True)
         self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
@@ -107,7 +109,8 @@ class Trainer:
                 )
             self._note(train_loss, validation_loss)
             progress.stopped_by = self._stop()
-            self._save()
+            with self.memory.left_out():
+                self._save()
         self.model.load_state_dict(self.best)
         return progress
 
@@ -210,7 +213,7 @@ class Trainer:
             checkpoint.pack("model", self.model.state_dict())
             | checkpoint.pack("best", self.best)
             | checkpoint.pack("optimizer", checkpoint.optimizer_tensors(self.optimizer))
-            | checkpoint.pack("rng", checkpoint.rng_tensors(self.sampler))
+            | checkpoint.pack("rng", checkpoint.rng_tensors(self.sampler, self.device))
         )
         self.state.save(tensors, asdict(self.progress))
 

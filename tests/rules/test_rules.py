@@ -80,6 +80,16 @@ def test_prepare(project):
     assert series.splits == {"train": (0, 280), "val": (280, 320), "test": (320, 400)}
 
 
+def test_describe(project):
+    file = project.root / "results/tiny/data/mine/dataset.json"
+    before = json.loads(file.read_text())
+    file.unlink()
+    project.snakemake("results/tiny/data/mine/dataset.json")
+    assert json.loads(file.read_text()) == before
+    assert before["columns"] == ["load", "<b>heat</b>"]
+    assert before["checks"]["missing_cells"] == 0
+
+
 def test_prepare_names_what_is_missing(project):
     project.edit("mine.csv", "2021-01-01T05:00:00,", "2021-01-01T05:00:00,,")
     path = project.root / "mine.csv"

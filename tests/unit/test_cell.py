@@ -19,6 +19,7 @@ from formerbench.cell import run
 from formerbench.grid import Cell, Training
 from formerbench.models import build
 from formerbench.results import ACCURACY_COLUMNS, MEASURED, read_json
+from formerbench.training import Trainer
 
 from ..conftest import make_series
 
@@ -143,6 +144,76 @@ def test_memory_that_the_system_refuses_is_an_oom_row(data, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
     assert metrics["status"] == "oom"
+
+
+OWN = """
+import torch
+from formerbench.models.batch import Forecaster
+
+
+class Fixed(Forecaster):
+    def __init__(self, shape, value, steps, frozen=False):
+        super().__init__()
+        self.value, self.steps = float(value), steps or shape.horizon
+        if frozen:
+            self.weight = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+
+    def forward(self, batch):
+        return torch.full((len(batch.past), self.steps, batch.past.shape[2]), self.value)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "reason"),
+    [
+        ({"value": 0.0, "steps": None}, "ok", None),
+        ({"value": 0.0, "steps": None, "frozen": True}, "ok", None),
+        ({"value": "nan", "steps": None}, "failed", "the mean squared error on the test split is nan"),
+        (
+            {"value": 0.0, "steps": 1},
+            "failed",
+            "has the shape (2, 1, 3), but (b, H, v) = (2, 8, 3) is wanted",
+        ),
+    ],
+)
+def test_users_models_without_training(data, tmp_path, monkeypatch, options, status, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fixed_model.py").write_text(OWN)
+    cell = make_cell(model="fixed", build_name="fixed_model:Fixed", options=options)
+    metrics = run(cell, data, tmp_path / "out", "digest")
+    assert metrics["status"] == status
+    assert reason is None or reason in metrics["reason"]
+
+
+def test_the_state_stays_until_the_row_is_written(data, tmp_path, monkeypatch):
+    cell = make_cell()
+    with monkeypatch.context() as broken:
+        broken.setattr(cell_module, "write_json", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            run(cell, data, tmp_path / "out", "digest")
+    metrics = run(cell, data, tmp_path / "out", "digest")
+    assert metrics["attempts"] == 2
+    assert not (tmp_path / "out/state").exists()
+
+
+def test_writing_the_state_and_scoring_are_no_part_of_the_peak(data, tmp_path, monkeypatch):
+    def peak(name):
+        metrics = run(make_cell(), data, tmp_path / name, "digest")
+        return metrics["peak_memory_mb"]
+
+    def with_ballast(function):
+        def heavy(*arguments):
+            assert torch.ones(200, 2**18).sum() > 0  # 200 MB
+            return function(*arguments)
+
+        return heavy
+
+    plain = peak("plain")
+    monkeypatch.setattr(cell_module, "evaluate", with_ballast(cell_module.evaluate))
+    monkeypatch.setattr(Trainer, "_save", with_ballast(Trainer._save))
+    assert peak("left_out") < plain + 20
+    monkeypatch.setattr(Trainer, "_validate", with_ballast(Trainer._validate))
+    assert peak("counted") > plain + 180
 
 
 def _address_space() -> int:

@@ -9,7 +9,7 @@ import pytest
 from formerbench.cli import main
 
 from ..conftest import make_series
-from ..project import REPOSITORY
+from ..project import REPOSITORY, readme_block
 
 
 @pytest.fixture
@@ -39,7 +39,9 @@ def test_help_teaches(command, capsys):
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert "usage: formerbench" in text
-    if command not in ([], ["data"]):
+    if command == ["data"]:
+        assert "example:\n  formerbench data list" in text
+    elif command:
         assert f"example:\n  formerbench {' '.join(command)}" in text
 
 
@@ -69,6 +71,8 @@ def test_data_check_says_where(capsys, tmp_path, monkeypatch):
     out = capsys.readouterr().out
     assert "ETTh1: cannot be reached" in out
     assert "synthetic: generated" in out
+    assert main(["data", "check", "ETTh1", "synthetic", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) == {"ETTh1": None, "synthetic": "generated"}
 
 
 def test_plan_counts_cells_hours_and_disk(study, capsys):
@@ -88,6 +92,22 @@ def test_plan_counts_cells_hours_and_disk(study, capsys):
     assert plan["hours"] == pytest.approx(10 * 2 * row["step_time_ms"] / 3.6e6)
     parameters = 2 * (24 * 8 + 8) + 2 * (48 * 8 + 8)
     assert plan["disk_mb"] == pytest.approx((4 * parameters + 4 * 600 * 3) / 2**20)
+
+
+def test_the_readmes_study_on_own_data_can_be_planned(study, capsys):
+    (study / "own.yaml").write_text(readme_block("yaml"))
+    assert main(["plan", "own.yaml"]) == 0
+    assert "study     mine\ncells     8, 0 of them finished, 0 skipped" in capsys.readouterr().out
+
+
+def test_plan_says_where_the_report_is(study, capsys):
+    assert main(["plan", "study.yaml", "--report"]) == 1
+    assert "study small has no report yet" in capsys.readouterr().err
+    page = study / "results/small/report/index.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    assert main(["plan", "study.yaml", "--report"]) == 0
+    assert capsys.readouterr().out == f"Report: {page}\n"
 
 
 def test_plan_lists_the_cells_of_a_status(study, capsys):

@@ -41,6 +41,24 @@ def test_defaults_come_from_the_schema():
             {"models": ["dlinear"], "settings": {"dlinear": {"model": {"kernl": 3}}}},
             r"did you mean 'kernel'\?",
         ),
+        ({"horizons": [3000]}, r"horizon 3000 is longer than the val split of ETTh1, which has 2880 rows"),
+        ({"models": [{"name": "x", "clas": "a:B"}]}, r"models: 0: .*(clas|class)"),
+        (
+            {"models": ["dlinear"], "settings": {"dlinear": {"model": {"kernel": "3"}}}},
+            r"'kernel' should be a whole",
+        ),
+        (
+            {"models": ["patchtst"], "settings": {"all": {"model": {"n_heads": 0}}}},
+            r"'n_heads' should be a whole",
+        ),
+        (
+            {"models": ["patchtst"], "settings": {"all": {"model": {"dropout": 20}}}},
+            r"'dropout' should be a share",
+        ),
+        (
+            {"models": ["patchtst"], "settings": {"all": {"model": {"attention": "materialized"}}}},
+            r"'attention' should be one of fused, materialised, not 'materialized'",
+        ),
         (
             {"settings": {"repeat": {"training": {"learnin_rate": 3}}}},
             r"repeat: training: unknown key 'learnin_rate' \(did you mean 'learning_rate'\?\)",

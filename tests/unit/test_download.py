@@ -313,7 +313,7 @@ def test_load_fetches_into_the_cache_and_reads(tmp_path):
     if not MIRROR or not (Path(MIRROR) / "ETT-small" / "ETTh1.csv").is_file():
         pytest.skip("FORMERBENCH_MIRROR names no folder with ETT-small/ETTh1.csv")
     series = load("ETTh1", mirror=MIRROR, cache=tmp_path / "held")
-    assert series.facts["sha256"] == find("ETTh1").sha256
+    assert series.sha256 == find("ETTh1").sha256
     assert series.facts["source_file"] == "ETTh1.csv"
     assert sha256_of(tmp_path / "held" / f"{find('ETTh1').sha256}.csv") == find("ETTh1").sha256
     again = load("ETTh1", mirror="/nowhere", cache=tmp_path / "held")

@@ -64,7 +64,7 @@ def test_etth1_is_the_file_that_everyone_uses():
     )
     np.testing.assert_allclose(series.values[0, [0, -1]], [5.827, 30.531], rtol=1e-6)
     facts = series.facts
-    assert facts["sha256"] == "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
+    assert series.sha256 == "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066"
     assert (facts["variant"], facts["bytes"], facts["step"], facts["rows"]) == (
         "registered",
         2589657,
@@ -137,7 +137,7 @@ def test_an_own_file_with_the_defaults(tmp_path):
     assert series.values[:3].tolist() == [[0, 0], [1, -1], [2, -2]]
     assert series.splits == {"train": (0, 70), "val": (70, 80), "test": (80, 100)}
     assert (series.season, series.target, series.facts["step"]) == (24, "OT", "1h")
-    assert series.facts["sha256"] == sha256_of(tmp_path / "mine.csv")
+    assert series.sha256 == sha256_of(tmp_path / "mine.csv")
     assert (series.facts["source_file"], series.facts["variant"]) == ("mine.csv", "own file")
     assert str(tmp_path) not in json.dumps(series.facts)
     assert series.entities.tolist() == [0, 1]
@@ -377,10 +377,10 @@ def test_a_generated_series_is_complete_and_repeatable():
     series, again = load("synthetic"), load("synthetic")
     assert series.values.shape == (10_000, 7)
     assert series.known.shape == (10_000, 2)
-    assert series.facts["sha256"] == again.facts["sha256"]
+    assert series.sha256 == again.sha256
     assert series.facts["generated"]["seed"] == 1
     other = load({"name": "synthetic", "generate": {"seed": 2}})
-    assert other.facts["sha256"] != series.facts["sha256"]
+    assert other.sha256 != series.sha256
 
 
 def test_a_series_is_the_same_after_saving_and_reading(tmp_path):

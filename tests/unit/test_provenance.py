@@ -83,6 +83,9 @@ def test_the_module_lists_leave_nothing_out_that_cells_execute():
         "models": "names; the model's own file counts by itself",
         "paths": "how files are replaced",
         "provenance": "describes, computes nothing",
+        "data.checks": "describes; `describe` counts it",
+        "data.marks": "computed in cells, which count it",
+        "results": "names of columns; a row of another version is refused when it is collected",
         "data.download": "only its checksum function",
         "data.registry": "values reach a cell through its settings and the prepared data",
     }
@@ -138,6 +141,45 @@ def test_a_cell_process_imports_no_tables_and_no_workflow():
     check = f"import formerbench.cell, formerbench.cli, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_users_own_helpers_count_and_strangers_do_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    package = tmp_path / "mymodels"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "model.py").write_text("import json\nfrom .blocks import Block\nfrom helper import x\n")
+    (package / "blocks.py").write_text("Block = 1\n")
+    (tmp_path / "helper.py").write_text("x = 1\n")
+    (tmp_path / "unrelated.py").write_text("x = 1\n")
+    digests = []
+    for file, text in (
+        (None, ""),
+        ("unrelated.py", "x = 2"),
+        ("helper.py", "x = 2"),
+        ("mymodels/blocks.py", "Block = 2"),
+    ):
+        if file:
+            (tmp_path / file).write_text(text)
+        clear()
+        digests.append(provenance.cell_digest("mymodels.model:Model"))
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
+
+
+def test_the_digest_does_not_depend_on_the_version_of_python(tmp_path):
+    file = tmp_path / "code.py"
+    file.write_text('"""Doc."""\ndef f(x: int, *, y=None) -> str:\n    return f"{x!r:>{y}} {[*()]}"\n')
+    expected = "Module(body=[FunctionDef(name='f',args=arguments(args=[arg(arg='x',annotation=Name(id='int',"
+    assert provenance._code(file).startswith(expected)
+    assert "type_params" not in provenance._code(file)
+    assert "kind=" not in provenance._code(file)
+
+
+def test_an_installed_package_has_no_commit(package):
+    """The copy lies in no checkout of this project, whatever repository is around it."""
+    subprocess.run(["git", "init", "--quiet", str(package.parent)], check=True)
+    assert provenance.provenance()["git_commit"] is None
 
 
 def test_provenance_has_its_columns():

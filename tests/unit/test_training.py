@@ -11,6 +11,8 @@ import torch
 from formerbench.checkpoint import StateFolder
 from formerbench.data.windows import Scaler, Windows
 from formerbench.grid import Training
+from formerbench.logs import logger
+from formerbench.measure.memory import PeakMemory
 from formerbench.models import build
 from formerbench.models.batch import Forecaster
 from formerbench.training import Diverged, Trainer
@@ -37,7 +39,15 @@ def trainer(series, folder, settings=SETTINGS, seed=3, key="a", model=None, prec
     model = model or build("patchtst", lookback=24, horizon=8, n_variates=3, **options)
     state = StateFolder(folder, key)
     return Trainer(
-        model, windows, validation, settings, device="cpu", precision=precision, seed=seed, state=state
+        model,
+        windows,
+        validation,
+        settings,
+        device="cpu",
+        precision=precision,
+        seed=seed,
+        state=state,
+        memory=PeakMemory("cpu"),
     )
 
 
@@ -131,9 +141,12 @@ def test_a_state_without_one_of_its_parts_is_noticed(series, tmp_path, monkeypat
     assert not same(whole, outcome(trainer(series, tmp_path / "killed")))
 
 
-def test_a_state_of_other_settings_is_not_used(series, tmp_path, caplog):
+def test_a_state_of_other_settings_is_not_used(series, tmp_path, monkeypatch):
     kill_after(trainer(series, tmp_path), 2)
+    said = []
+    monkeypatch.setattr(logger, "info", lambda text, *_: said.append(text))
     again = trainer(series, tmp_path, key="b")
+    assert "it starts afresh" in said[0]
     assert again.progress.epoch == 0
     assert again.state.attempts == 1
 
@@ -214,6 +227,18 @@ def test_a_diverged_training_says_so(series, tmp_path):
         trainer(series, tmp_path, model=Exploding()).train()
 
 
+def test_gradients_are_clipped(series, tmp_path):
+    """With a bound near zero Adam's moments stay near zero, without one they do not."""
+    sizes = {}
+    for bound in (None, 1e-6):
+        settings = Training(**{**vars(SETTINGS), "max_grad_norm": bound, "max_steps": 3})
+        one = trainer(series, tmp_path / str(bound), settings)
+        one.train()
+        moments = [state["exp_avg"] for state in one.optimizer.state_dict()["state"].values()]
+        sizes[bound] = torch.cat([moment.flatten() for moment in moments]).norm()
+    assert sizes[1e-6] < 1e-6 < 1e-3 < sizes[None]
+
+
 def test_bf16_trains_close_to_fp32(series, tmp_path):
     full = trainer(series, tmp_path / "a").train().best_loss
     half = trainer(series, tmp_path / "b", precision="bf16").train().best_loss
@@ -236,6 +261,7 @@ def test_a_step_does_not_wait_for_data(tmp_path):
         precision="fp32",
         seed=0,
         state=StateFolder(tmp_path, "a"),
+        memory=PeakMemory("cpu"),
     )
     assert len(windows) == 8449
     one.progress.epoch = 1

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import signal
+import time
 
 import pytest
 import yaml
@@ -19,7 +22,7 @@ def rows(project):
 
 
 def test_the_first_run_makes_everything(finished):
-    assert jobs(finished.output) == {"prepare": 1, "train": 3, "collect": 1, "report": 1}
+    assert jobs(finished.output) == {"prepare": 1, "describe": 1, "train": 3, "collect": 1, "report": 1}
     table = rows(finished)
     assert list(table[0]) == list(ACCURACY_COLUMNS)
     assert [(row["model"], row["status"]) for row in table] == [
@@ -89,12 +92,21 @@ RERUNS = {
     "a template": (edit("src/formerbench/report/templates/index.html.j2", "</h1>", " </h1>"), {"report": 1}),
     "code of the preparation": (
         edit("src/formerbench/data/prepare.py", "NAMED_CELLS = 3", "NAMED_CELLS = 4"),
-        {"prepare": 1, "train": 3, "collect": 1, "report": 1},
+        {"prepare": 1, "describe": 1, "train": 3, "collect": 1, "report": 1},
     ),
     "the data": (
         lambda project: project.write_data(seed=1),
-        {"prepare": 1, "train": 3, "collect": 1, "report": 1},
+        {"prepare": 1, "describe": 1, "train": 3, "collect": 1, "report": 1},
     ),
+    "what is said of the data": (
+        write(datasets=[STUDY["datasets"][0] | {"licence": "mine", "horizons": [12, 24]}]),
+        {"describe": 1, "collect": 1, "report": 1},
+    ),
+    "code of the checks": (
+        edit("src/formerbench/data/checks.py", " = 20", " = 21"),
+        {"describe": 1, "collect": 1, "report": 1},
+    ),
+    "the mirror": (write(mirror="/elsewhere"), {}),
 }
 
 
@@ -184,6 +196,29 @@ def test_cells_of_a_device_run_once_it_appears(project):
     assert rows(project)[0]["status"] == "skipped"
     project.edit("src/formerbench/devices.py", 'return "this machine has no CUDA device"', "return None")
     assert project.planned()["train"] == 1
+
+
+def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_rows(project):
+    longer = STUDY | {"models": ["dlinear"], "budget": {"steps": 6000}}
+    project.write(longer | {"settings": {"dlinear": {"training": {"epochs": 400, "patience": 400}}}})
+    project.snakemake()
+    whole = rows(project)
+    folder = project.root / CELLS / "dlinear/L24_H12/cpu_fp32/seed1"
+    running = project.start("--forcerun", "train")
+    state = folder / "state/state.json"
+    while not (state.exists() and (json.loads(state.read_text())["progress"] or {"epoch": 0})["epoch"] >= 5):
+        assert running.poll() is None, "the study ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert state.exists()
+    project.snakemake("--unlock")
+    output = project.snakemake()
+    assert "resumed after epoch" in output
+    (before,), (after,) = whole, rows(project)
+    assert int(after["attempts"]) == 2
+    for name in ACCURACY_COLUMNS:
+        assert name in MEASURED or before[name] == after[name], name
 
 
 def test_a_default_config_is_not_mixed_into_another(project):

@@ -1,7 +1,6 @@
 rule train:
     input:
         series="results/{study}/data/{dataset}/series.safetensors",
-        facts="results/{study}/data/{dataset}/dataset.json",
     output:
         "results/{study}/accuracy/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}/metrics.json",
         "results/{study}/accuracy/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}/history.csv",

@@ -25,8 +25,13 @@ def one_of(names):
 
 
 def entry_of(wildcards):
-    """The registry entry of a data set as plain values, so that a change reruns what depends on it."""
+    """The registry entry of a data set as plain values."""
     return DATASETS[wildcards.dataset].as_dict()
+
+
+def file_and_form(wildcards):
+    """What of the entry decides the values, so that other changes rerun no cell."""
+    return DATASETS[wildcards.dataset].file_and_form()
 
 
 def raw_file(wildcards):

@@ -14,7 +14,7 @@ rule download:
     resources:
         bench_slot=slot(),
     params:
-        entry=entry_of,
+        entry=file_and_form,
         code=source_digest(DOWNLOAD_MODULES),
     script:
         "../scripts/download.py"
@@ -25,7 +25,6 @@ rule prepare:
         raw_file,
     output:
         "results/{study}/data/{dataset}/series.safetensors",
-        "results/{study}/data/{dataset}/dataset.json",
     log:
         "results/{study}/logs/prepare/{dataset}.log",
     conda:
@@ -33,7 +32,25 @@ rule prepare:
     resources:
         bench_slot=slot(),
     params:
-        entry=entry_of,
+        entry=file_and_form,
         code=source_digest(PREPARE_MODULES),
     script:
         "../scripts/prepare.py"
+
+
+rule describe:
+    input:
+        raw_file,
+    output:
+        "results/{study}/data/{dataset}/dataset.json",
+    log:
+        "results/{study}/logs/describe/{dataset}.log",
+    conda:
+        "../../environment.yml"
+    resources:
+        bench_slot=slot(),
+    params:
+        entry=entry_of,
+        code=source_digest(DESCRIBE_MODULES),
+    script:
+        "../scripts/describe.py"

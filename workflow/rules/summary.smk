@@ -19,7 +19,7 @@ rule collect:
     resources:
         bench_slot=slot(),
     params:
-        study=STUDY.as_dict(),
+        study=STUDY.for_tables(),
         code=source_digest(COLLECT_MODULES),
     script:
         "../scripts/collect.py"

@@ -6,4 +6,4 @@ from formerbench.logs import job_log
 
 with job_log(snakemake.log[0]):
     source = Path(snakemake.input[0]) if snakemake.input else None
-    prepare(Entry.from_dict(snakemake.params.entry), source).save(Path(snakemake.output[0]).parent)
+    prepare(Entry.from_dict(snakemake.params.entry), source).save_arrays(Path(snakemake.output[0]))

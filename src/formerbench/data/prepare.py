@@ -24,7 +24,7 @@ def prepare(entry: Entry, source: Path | None = None) -> Series:
             for a generated one.
 
     Returns:
-        A series whose ``facts`` hold sha256, source_file, variant, bytes, licence, attribution, step, rows,
+        A series whose ``facts`` hold source_file, variant, bytes, licence, attribution, step, rows,
         n_variates, horizons, generated, known_columns, past_covariate_columns, fill, checks and defects.
 
     Raises:
@@ -189,6 +189,7 @@ def _series(
         season=season,
         target=_target(entry, columns),
         entities=np.arange(len(columns), dtype=np.int64),
+        sha256=facts.pop("sha256"),
         facts=facts,
         known=_single(known) if known.shape[1] else None,
         past_covariates=_single(past) if past.shape[1] else None,

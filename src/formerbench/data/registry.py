@@ -10,6 +10,8 @@ from formerbench.errors import StatedError, nearest
 from formerbench.paths import shipped
 
 SCHEMA = "workflow/schemas/datasets.schema.yaml"
+# What is said of a data set or planned with it, and changes no value.
+_WORDS = ("licence", "attribution", "horizons", "sentinels", "defects")
 NEEDED_FOR_DOWNLOAD = ("mirror_path", "sha256", "bytes", "rows", "variates", "step", "season", "target")
 
 
@@ -82,8 +84,12 @@ class Entry:
         return ({self.sha256: "registered"} if self.sha256 else {}) | listed
 
     def as_dict(self) -> dict:
-        """All of the entry as plain JSON types: equal for equal entries, so it serves as a rerun key."""
+        """All of the entry as plain JSON types; equal entries give equal dicts."""
         return json.loads(json.dumps(asdict(self)))
+
+    def file_and_form(self) -> dict:
+        """The part of :meth:`as_dict` that decides the values: a rerun key of all that is computed."""
+        return {key: value for key, value in self.as_dict().items() if key not in _WORDS}
 
 
 def load_registry(path: Path | None = None) -> dict[str, Entry]:

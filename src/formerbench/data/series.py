@@ -1,5 +1,6 @@
 """The prepared form of a data set: what a cell reads, without polars or pandas."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,9 @@ class Series:
         known: (t, k) float32 inputs known for the future too, or None.
         past_covariates: (t, p) float32 inputs known for the past only, or None.
         entities: (v,) int64 static id of each variate.
-        facts: everything of ``dataset.json``: source, checksum, licence, checks and defects.
+        sha256: checksum of the file that it was prepared from.
+        facts: what ``dataset.json`` says of source, licence, checks and defects; empty where that file is not
+            there, because no cell needs it.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Series:
     season: int
     target: str
     entities: np.ndarray
+    sha256: str
     facts: dict
     known: np.ndarray | None = None
     past_covariates: np.ndarray | None = None
@@ -47,6 +51,11 @@ class Series:
 
     def save(self, folder: Path) -> None:
         """Write ``series.safetensors`` and ``dataset.json`` into ``folder``."""
+        self.save_arrays(Path(folder) / "series.safetensors")
+        self.save_facts(Path(folder) / "dataset.json")
+
+    def save_arrays(self, path: Path) -> None:
+        """Write all that a cell needs."""
         from safetensors.numpy import save
 
         arrays = {
@@ -57,33 +66,43 @@ class Series:
             "past_covariates": self.past_covariates,
         }
         present = {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
-        write_bytes(Path(folder) / "series.safetensors", save(present))
-        described = {
+        write_bytes(path, save(present, metadata={"series": json.dumps(self._described())}))
+
+    def save_facts(self, path: Path) -> None:
+        """Write what a reader wants to know."""
+        write_json(path, self._described() | self.facts)
+
+    def _described(self) -> dict:
+        return {
             "name": self.name,
             "columns": list(self.columns),
             "splits": {name: list(rows) for name, rows in self.splits.items()},
             "season": self.season,
             "target": self.target,
+            "sha256": self.sha256,
         }
-        write_json(Path(folder) / "dataset.json", described | self.facts)
 
     @classmethod
     def read(cls, folder: Path) -> "Series":
-        """Read what :meth:`save` wrote."""
-        from safetensors.numpy import load_file
+        """Read what :meth:`save` wrote; ``dataset.json`` may be missing."""
+        from safetensors import safe_open
 
-        arrays = load_file(Path(folder) / "series.safetensors")
-        facts = read_json(Path(folder) / "dataset.json")
+        with safe_open(Path(folder) / "series.safetensors", framework="numpy") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            described = json.loads(file.metadata()["series"])
+        file = Path(folder) / "dataset.json"
+        facts = read_json(file) if file.is_file() else {}
         return cls(
-            name=facts.pop("name"),
+            name=described["name"],
             values=arrays["values"],
             timestamps=arrays["timestamps"].astype("datetime64[s]"),
-            columns=tuple(facts.pop("columns")),
-            splits={name: tuple(rows) for name, rows in facts.pop("splits").items()},
-            season=facts.pop("season"),
-            target=facts.pop("target"),
+            columns=tuple(described["columns"]),
+            splits={name: tuple(rows) for name, rows in described["splits"].items()},
+            season=described["season"],
+            target=described["target"],
             entities=arrays["entities"],
+            sha256=described["sha256"],
+            facts={key: value for key, value in facts.items() if key not in described},
             known=arrays.get("known"),
             past_covariates=arrays.get("past_covariates"),
-            facts=facts,
         )

@@ -7,6 +7,8 @@ set back through ``clear_refs``, which misses no spike and costs nothing. Elsewh
 import ctypes
 import gc
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -36,17 +38,31 @@ class PeakMemory:
         else:
             self._sampler = _Sampler()
             self._baseline = self._sampler.peak
+        self._peak = self._baseline
 
     def mb(self) -> float:
         """Peak MB so far above the level at the start; never below 0."""
+        self._peak = max(self._peak, self._read())
+        return (self._peak - self._baseline) / _MB
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """Let what the block allocates and frees again, such as a file's content, not count."""
+        self.mb()
+        yield
+        _hand_back_freed_memory()
+        if self.on_cuda:
+            torch.cuda.reset_peak_memory_stats()
+        elif self._sampler is not None:
+            self._sampler.peak = 0
+        else:
+            _reset_high_water_mark()
+
+    def _read(self) -> int:
         if self.on_cuda:
             torch.cuda.synchronize()
-            peak = torch.cuda.max_memory_allocated()
-        elif self._sampler is not None:
-            peak = self._sampler.peak
-        else:
-            peak = _resident("VmHWM")
-        return max(0.0, (peak - self._baseline) / _MB)
+            return torch.cuda.max_memory_allocated()
+        return _resident("VmHWM") if self._sampler is None else self._sampler.peak
 
 
 def _c_library():

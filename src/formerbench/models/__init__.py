@@ -5,7 +5,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from formerbench.errors import StatedError, nearest
 from formerbench.models import configs
@@ -52,7 +52,8 @@ def configure(name: str, options: dict):
     """The config dataclass of model ``name`` with ``options`` set.
 
     Raises:
-        StatedError: an option that the model does not have; names the nearest one.
+        StatedError: an option that the model does not have, with the nearest one, or a value that it cannot
+            take.
     """
     config_class = spec(name).config
     known = [field.name for field in fields(config_class)]
@@ -62,7 +63,23 @@ def configure(name: str, options: dict):
             raise StatedError(
                 f"model '{name}' has no option '{option}'{nearest(option, known)}; there are: {there_are}"
             )
+    types = get_type_hints(config_class)
+    for option, value in options.items():
+        if wanted := _refusal(types[option], value):
+            raise StatedError(f"model '{name}': option '{option}' should be {wanted}, not {value!r}")
     return config_class(**options)
+
+
+def _refusal(kind, value) -> str | None:
+    """What an option of type ``kind`` should be, if ``value`` is not that."""
+    if get_origin(kind) is Literal:
+        return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
+    if kind is bool:
+        return None if isinstance(value, bool) else "true or false"
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return None if is_number and isinstance(value, int) and value >= 1 else "a whole number from 1 on"
+    return None if is_number and 0 <= value < 1 else "a share from 0 to below 1"  # dropout
 
 
 def load_class(path: str) -> type:

@@ -30,15 +30,12 @@ class ITransformer(Forecaster):
         self.head = nn.Linear(config.d_model, shape.horizon)
 
     def forward(self, batch: Batch) -> Tensor:
-        past = batch.past
-        if self.config.normalise:
-            mean, sd = window_statistics(past)
-            past = (past - mean) / sd
-        tokens = self.embed(past, batch.past_marks)
+        mean, sd = window_statistics(batch.past) if self.config.normalise else (0, 1)
+        tokens = self.embed((batch.past - mean) / sd, batch.past_marks)
         for layer in self.layers:
             tokens = layer(tokens)
-        forecast = self.head(self.norm(tokens[:, : past.shape[-1]])).transpose(1, 2)  # (b, H, v)
-        return forecast * sd + mean if self.config.normalise else forecast
+        forecast = self.head(self.norm(tokens[:, : batch.past.shape[-1]])).transpose(1, 2)  # (b, H, v)
+        return forecast * sd + mean
 
     def embed(self, past: Tensor, marks: Tensor) -> Tensor:
         """Tokens (b, v + f, d) of the variates and the time marks (section 3.1)."""
@@ -46,11 +43,8 @@ class ITransformer(Forecaster):
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """``variate_attention`` (layers, b, h, v + f, v + f): rows are queries, each sums to 1."""
-        past = batch.past
-        if self.config.normalise:
-            mean, sd = window_statistics(past)
-            past = (past - mean) / sd
-        tokens = self.embed(past, batch.past_marks)
+        mean, sd = window_statistics(batch.past) if self.config.normalise else (0, 1)
+        tokens = self.embed((batch.past - mean) / sd, batch.past_marks)
         maps = []
         for layer in self.layers:
             queries, keys, _ = layer.heads(tokens)

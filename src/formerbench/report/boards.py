@@ -69,7 +69,7 @@ def _extent(content: Content, dataset: str, windows: float | None) -> str:
 
 def _column(scores: list[Score | None], metric: str, ranks: list[str]) -> list[dict | None]:
     """Cells of one metric; the bar shows the MSE as a share of the largest."""
-    top = max(score.mean for score in scores if score is not None)
+    top = max((score.mean for score in scores if score is not None), default=0)
     cells = []
     for score, rank in zip(scores, ranks, strict=True):
         if score is None:
