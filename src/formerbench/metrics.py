@@ -92,14 +92,15 @@ class Scores:
         }
         scores = {name: float(values.mean()) for name, values in per_variate.items()}
         naive = naive_error(self.series)
-        mase = np.divide(per_variate["mae_raw"], naive, out=np.full_like(naive, np.nan), where=naive > 0)
+        defined = naive > 0
+        mase = np.divide(per_variate["mae_raw"], naive, out=np.zeros_like(naive), where=defined)
         return {
             **scores,
             "rmse": float(np.sqrt(scores["mse"])),
-            "mase": float(np.nanmean(mase)) if (naive > 0).any() else None,
+            "mase": float(mase[defined].mean()) if defined.any() else None,
             "n_test_windows": n_windows,
-            "n_constant_variates": int((naive == 0).sum()),
+            "n_constant_variates": int((~defined).sum()),
             "per_variate": {name: values.tolist() for name, values in per_variate.items()}
-            | {"mase": [None if np.isnan(value) else float(value) for value in mase]},
+            | {"mase": [float(value) if there else None for value, there in zip(mase, defined, strict=True)]},
             "per_step": {name: values.tolist() for name, values in per_step.items()},
         }

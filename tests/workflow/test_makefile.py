@@ -1,4 +1,4 @@
-"""The Makefile, with tools of this environment in the place of its own, or ones that say how they are called."""
+"""The Makefile, with tools of this environment in the place of its own, or ones that say their arguments."""
 
 import os
 import shutil
