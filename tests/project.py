@@ -74,14 +74,13 @@ class Project:
         return done.stdout
 
     def start(self, *arguments: str) -> subprocess.Popen:
-        """Run Snakemake in the background, in a process group of its own."""
+        """Run Snakemake in the background."""
         return subprocess.Popen(
             [sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"],
             cwd=self.root,
             env=os.environ | {"PYTHONPATH": str(self.root / "src")},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
 
     def planned(self, *arguments: str) -> dict[str, int]:

@@ -2,10 +2,10 @@
 
 import csv
 import json
-import os
-import signal
+import shutil
 import time
 
+import psutil
 import pytest
 import yaml
 
@@ -204,12 +204,15 @@ def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_rows(project):
     project.snakemake()
     whole = rows(project)
     folder = project.root / CELLS / "dlinear/L24_H12/cpu_fp32/seed1"
-    running = project.start("--forcerun", "train")
+    shutil.rmtree(project.root / "results")
+    running = project.start()
     state = folder / "state/state.json"
     while not (state.exists() and (json.loads(state.read_text())["progress"] or {"epoch": 0})["epoch"] >= 5):
         assert running.poll() is None, "the study ended before it could be killed"
         time.sleep(0.01)
-    os.killpg(running.pid, signal.SIGKILL)
+    # Snakemake and its jobs at once, as when a machine goes down.
+    for process in [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]:
+        process.kill()
     running.wait()
     assert state.exists()
     project.snakemake("--unlock")
