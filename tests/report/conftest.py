@@ -79,7 +79,6 @@ def write_tables(
         "parallel": False,
         "budget": {"steps": 500, "seconds": None, "validation_windows": None},
         "planned_cells": len(cells),
-        "hyperparameters_note": "official settings used at every lookback without re-tuning.",
     }
     (folder / "study.json").write_text(json.dumps(planned | study), encoding="utf-8")
     return folder

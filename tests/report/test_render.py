@@ -1,5 +1,6 @@
 """The pages say what the tables say, are the same on each run, and let nothing in from names or reasons."""
 
+import csv
 import json
 import re
 from html.parser import HTMLParser
@@ -210,6 +211,23 @@ def test_banners_say_what_weakens_the_numbers(tmp_path):
     assert "1 cell ran while something else used the machine" in words
 
 
+def test_what_is_not_known_is_not_called_good(tmp_path):
+    """A machine without /proc/stat does not know whether it was busy; a package has no commit."""
+    tables = write_tables(tmp_path / "tables")
+    with (tables / "accuracy.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row |= {"busy": "", "git_commit": "", "git_dirty": ""}
+    with (tables / "accuracy.csv").open("w") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    words = Page(render(tables, tmp_path / "report")).text
+    scored = sum(row["status"] == "ok" for row in rows)
+    assert f"for {scored} cells it is not known whether something else used the machine" in words
+    assert "not known" in Page(tmp_path / "report" / "provenance.html").text
+
+
 def test_a_good_study_has_no_banner(tmp_path):
     tables = write_tables(tmp_path / "tables", datasets={"ETTh1": ["OT"]}, notice="")
     assert "banners" not in Page(render(tables, tmp_path / "report")).html.split("<main")[1]
@@ -346,9 +364,7 @@ def test_every_fact_of_the_data_is_on_its_page(tables, report):
 
 def test_own_settings_are_not_called_official(tmp_path):
     own = {"patchtst": {"model": {"d_model": 16}, "training": {"batch_size": 32}}}
-    tables = write_tables(
-        tmp_path / "tables", datasets={"ETTh1": ["OT"]}, settings=own, hyperparameters_note=None
-    )
+    tables = write_tables(tmp_path / "tables", datasets={"ETTh1": ["OT"]}, settings=own)
     assert "changed by this study for patchtst" in Page(render(tables, tmp_path / "report")).text
     words = Page(tmp_path / "report" / "provenance.html").text
     assert "model (d_model 16), training (batch_size 32)" in words

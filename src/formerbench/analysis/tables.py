@@ -118,5 +118,5 @@ def _read_csv(path: Path, columns: dict[str, type]) -> pd.DataFrame:
         if kind is int:
             frame[name] = frame[name].astype("Int64")
         elif kind is bool:
-            frame[name] = frame[name].str.lower().isin(["true", "1"])
+            frame[name] = frame[name].map({"true": True, "false": False}).astype("boolean")
     return frame[list(columns)]

@@ -108,7 +108,7 @@ def versions(rows: pd.DataFrame) -> pd.Series:
 
 def commits(rows: pd.DataFrame) -> pd.Series:
     """Short commit of each row; "+" marks uncommitted changes."""
-    return rows["git_commit"].str[:10] + rows["git_dirty"].map({True: "+", False: ""})
+    return rows["git_commit"].str[:10] + rows["git_dirty"].map({True: "+"}).fillna("").astype(str)
 
 
 def banners(content: Content) -> list[tuple[str, str]]:
@@ -128,6 +128,10 @@ def banners(content: Content) -> list[tuple[str, str]]:
     if rows["git_dirty"].any():
         words = f"{count(int(rows['git_dirty'].sum()), 'cell')} ran code with uncommitted changes: "
         found.append(("Uncommitted code", words + "the commit alone does not give it back."))
+    unwatched = int(rows.loc[rows["status"] == "ok", "busy"].isna().sum())
+    if unwatched:
+        words = f"for {count(unwatched, 'cell')} it is not known whether something else used the machine."
+        found.append(("Unwatched machine", words))
     if rows["busy"].any():
         words = f"{count(int(rows['busy'].sum()), 'cell')} ran while something else used the machine: "
         found.append(("Busy machine", words + "the times may be too high; the errors are not affected."))

@@ -39,7 +39,7 @@ def protocol(content: Content) -> list[tuple[str, str]]:
             "Scale",
             "z-score by the training rows; MSE and MAE are on this axis, MASE and sMAPE in original units.",
         ),
-        ("Settings", study.get("hyperparameters_note") or _settings(study.get("settings") or {})),
+        ("Settings", _settings(study.get("settings") or {})),
         ("Lookback", _lookback(content.accuracy["lookback"].nunique())),
         ("Seeds", listed(seeds) if seeds else "none"),
         ("Budget", _budget(study.get("budget") or {})),

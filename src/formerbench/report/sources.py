@@ -133,7 +133,9 @@ def _variate_row(content: Content, own: pd.DataFrame, variate: str, models: list
 def provenance(content: Content) -> dict:
     """Variables of ``provenance.html.j2``."""
     rows = content.accuracy
-    runs = rows.assign(machine=machines(rows), software=versions(rows))
+    # Without a commit there is nothing to be clean or dirty, and the table says "not known".
+    changed = rows["git_dirty"].fillna(False).astype(bool)
+    runs = rows.assign(machine=machines(rows), software=versions(rows), git_dirty=changed)
     keys = ["machine", "host", "software", "git_commit", "git_dirty"]
     grouped = runs.groupby(keys)["started_at"].agg(size="size", first="min", last="max").reset_index()
     grouped[["first", "last"]] = grouped[["first", "last"]].map(minute)
