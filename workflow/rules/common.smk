@@ -37,11 +37,8 @@ def file_and_form(wildcards):
 def raw_file(wildcards):
     """What `prepare` reads: a download, the user's own file, or nothing for generated data."""
     entry = DATASETS[wildcards.dataset]
-    if entry.generate is not None:
-        return []
-    if entry.path is not None:
-        return entry.path
-    return f"results/{wildcards.study}/data/{wildcards.dataset}/raw.csv"
+    download = f"results/{wildcards.study}/data/{wildcards.dataset}/raw.csv"
+    return {"download": download, "file": entry.path, "generated": []}[entry.kind]
 
 
 def downloads():
@@ -49,7 +46,7 @@ def downloads():
     return [
         f"results/{STUDY.study}/data/{name}/raw.csv"
         for name, entry in DATASETS.items()
-        if entry.generate is None and entry.path is None
+        if entry.kind == "download"
     ]
 
 
