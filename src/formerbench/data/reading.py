@@ -139,9 +139,8 @@ def _timestamps(entry: Entry, source: Path, column: pl.Series) -> np.ndarray:
     if not entry.date_format:
         text = text.str.replace("T", " ", literal=True).str.replace_all("/", "-", literal=True)
     stamps = _parsed(text, forms[0])
-    for form in forms[
-        1:
-    ]:  # some programs leave out the time at midnight; year-first forms exclude each other
+    # Some programs leave out the time at midnight; year-first forms exclude each other.
+    for form in forms[1:]:
         if stamps.null_count():
             stamps = stamps.fill_null(_parsed(text, form))
     bad = stamps.is_null().arg_true()

@@ -59,9 +59,7 @@ class Entry:
         Raises:
             StatedError: a key or value that the schema refuses; ``where`` begins the message.
         """
-        content = json.loads(
-            json.dumps(content, default=str)
-        )  # a copy of plain types; YAML makes dates of dates
+        content = json.loads(json.dumps(content, default=str))  # plain types; YAML makes dates of dates
         check(content, _schema(), where)
         _check_kind(content, where)
         if content["generate"]:
