@@ -48,9 +48,8 @@ class Study:
         Raises:
             StatedError: one line that names the key, what was wanted and what came.
         """
-        config = json.loads(
-            json.dumps(config, default=str)
-        )  # a copy of plain types; YAML reads dates as such
+        # A copy of plain types; YAML reads dates as such.
+        config = json.loads(json.dumps(config, default=str))
         check(config, read_yaml(shipped(CONFIG_SCHEMA)), "config")
         if config["study"] == "reference":
             raise StatedError("config: study: 'reference' is where committed tables are; take another name")
