@@ -9,7 +9,7 @@ from formerbench.results import ACCURACY_COLUMNS
 
 from ..project import REPOSITORY
 
-# ETTh1 at H=96: (lookback, MSE); the re-run with every test window counted where there is one, else the paper's.
+# ETTh1 at H=96: (lookback, MSE), of the re-run with every test window where there is one, else of the paper.
 OTHERS = {"patchtst": (336, 0.385), "itransformer": (96, 0.386), "dlinear": (336, 0.384)}
 
 
