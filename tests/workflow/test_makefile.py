@@ -14,6 +14,8 @@ from ..project import REPOSITORY
 def make(project):
     """Runs make in a copy of the finished study; `snakemake` only says its arguments unless ``real``."""
     binaries = project.root / ".venv/bin"
+    # `make test` runs these tests, and a make inside a make announces itself and takes over its variables.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     binaries.mkdir(parents=True)
     for name in ("Makefile", "requirements.lock", "README.md"):
         shutil.copy(REPOSITORY / name, project.root / name)
@@ -29,7 +31,7 @@ def make(project):
         return subprocess.run(
             ["make", *arguments],
             cwd=project.root,
-            env=os.environ | {"PYTHONPATH": str(project.root / "src")} | environment,
+            env=outside | {"PYTHONPATH": str(project.root / "src")} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
