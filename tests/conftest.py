@@ -1,12 +1,14 @@
 """What several folders of tests share: a small series of known make, and a small finished study."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from formerbench.data.series import Series
+from formerbench.grid import Cell, Training
 
 from .project import Project
 
@@ -35,6 +37,31 @@ def make_series(rows: int = 600, variates: int = 3, season: int = 12, seed: int 
         sha256="0" * 64,
         facts={},
     )
+
+
+TRAINING = Training(batch_size=16, learning_rate=0.003, schedule="type1", epochs=6, patience=6)
+
+
+def make_cell(**changes) -> Cell:
+    """A tiny PatchTST on the toy series, with ``changes``."""
+    options = {"patch_len": 8, "stride": 4, "d_model": 16, "n_heads": 2, "d_ff": 16, "layers": 2}
+    cell = Cell(
+        study="s",
+        dataset="toy",
+        model="patchtst",
+        lookback=24,
+        horizon=8,
+        seed=1,
+        device="cpu",
+        precision="fp32",
+        build_name="patchtst",
+        options=options,
+        training=TRAINING,
+        threads=1,
+        timed=True,
+        skip=None,
+    )
+    return replace(cell, **changes)
 
 
 @pytest.fixture

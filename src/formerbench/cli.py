@@ -176,9 +176,10 @@ def _add_train(commands) -> None:
 def _train(options) -> int:
     from formerbench import planning
     from formerbench.logs import setup
+    from formerbench.results import AXES
 
     setup()
-    axes = {axis: getattr(options, axis) for axis in planning.AXES}
+    axes = {axis: getattr(options, axis) for axis in AXES}
     cell = planning.select(planning.read_cells(options.config), axes)
     data = options.data or options.results / cell.study / "data" / cell.dataset
     if not (data / "series.safetensors").is_file():

@@ -14,9 +14,8 @@ from formerbench.grid import Cell, cells, planned_shape
 from formerbench.models import NAIVE
 from formerbench.paths import shipped
 from formerbench.provenance import cpu_model
-from formerbench.results import STATUSES, read_json
+from formerbench.results import AXES, STATUSES, read_json
 
-AXES = ("dataset", "model", "lookback", "horizon", "seed", "device", "precision")
 _SAME = ("dataset", "model", "device", "precision")
 _MEASURED_BY = (*_SAME, "lookback", "batch_size", "step_time_ms", "cpu")
 

@@ -5,6 +5,7 @@ import hashlib
 import platform
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -39,14 +40,13 @@ PREPARE_MODULES = (
 DESCRIBE_MODULES = (*PREPARE_MODULES, "data.checks")
 COLLECT_MODULES = ("analysis.collect", "data.series", "results")
 REPORT_PACKAGES = ("analysis", "report")
-_LEFT_OUT = ("models", "models.configs")
+_LEFT_OUT = ("models.configs",)
 
 
 def source_digest(modules: tuple[str, ...], files: tuple[Path, ...] = ()) -> str:
     """Digest of the code of ``modules`` (below ``formerbench``) and ``files``, 16 hex digits.
 
-    Comments, docstrings and layout do not count. Of a model module, the package's modules that it imports
-    count as well.
+    Comments, docstrings and layout do not count.
     """
     digest = hashlib.sha256()
     for module in sorted(set(modules)):
@@ -70,47 +70,58 @@ def report_digest() -> str:
 
 @cache
 def cell_digest(class_path: str) -> str:
-    """Digest of all code that a cell of the model ``package.module:Class`` executes."""
+    """Digest of all code that a cell of the model ``package.module:Class`` executes.
+
+    Of a user's model, the modules beside it that it imports count, and those of this package's models.
+    """
     module = class_path.partition(":")[0]
     if module.startswith("formerbench."):
-        return source_digest(CELL_MODULES + _imported(module.removeprefix("formerbench.")))
-    return source_digest(CELL_MODULES, _users_files(module))
-
-
-def _users_files(module: str) -> tuple[Path, ...]:
-    """A user's module and what it imports from the same folder, transitively."""
+        used = _closure(module, _model_file)
+        return source_digest(CELL_MODULES + tuple(name.removeprefix("formerbench.") for name in used))
     first = _find_module(module)
     if first is None:
-        return ()
-    root, seen, waiting = first.parents[module.count(".") + (first.name == "__init__.py")], {}, [module]
-    while waiting:
-        name = waiting.pop()
-        file = _find_module(name)
-        if name in seen or file is None or not file.is_relative_to(root):
-            continue
-        seen[name] = file
-        for node in ast.walk(_tree(file)):
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                package = name.split(".")[: -node.level] if node.level else []
-                base = ".".join([*package, *filter(None, [node.module])])
-                waiting += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-    return tuple(seen[name] for name in sorted(seen))
+        return source_digest(CELL_MODULES)
+    root = first.parents[module.count(".") + (first.name == "__init__.py")]
+    used = _closure(module, lambda name: _model_file(name) or _file_below(root, name))
+    return source_digest(CELL_MODULES, tuple(used[name] for name in sorted(used)))
 
 
-def _imported(module: str) -> tuple[str, ...]:
-    """``module`` and what it imports of the package's ``models``, transitively."""
-    seen, waiting = set(), [module]
+def _closure(module: str, find: Callable[[str], Path | None]) -> dict[str, Path]:
+    """``module`` and what it imports, transitively, as far as ``find`` has a file for a name."""
+    found, waiting = {}, [module]
     while waiting:
         name = waiting.pop()
-        if name in seen or name in _LEFT_OUT:
-            continue
-        seen.add(name)
-        for node in ast.walk(_tree(_file(name))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("formerbench.models."):
-                waiting.append(node.module.removeprefix("formerbench."))
-    return tuple(sorted(seen))
+        file = None if name in found else find(name)
+        if file is not None:
+            found[name] = file
+            waiting += _imports(name, file)
+    return found
+
+
+def _imports(module: str, file: Path) -> Iterator[str]:
+    """Every name that may be a module in the import statements of ``file``, relative ones made absolute."""
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(_tree(file)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
+            yield from (base, *(f"{base}.{alias.name}" for alias in node.names))
+
+
+def _model_file(module: str) -> Path | None:
+    """The file of a module of this package's ``models`` that counts for a cell."""
+    inner = module.removeprefix("formerbench.")
+    if not inner.startswith("models.") or inner == module or inner in _LEFT_OUT:
+        return None
+    file = _file(inner)
+    return file if file.is_file() else None
+
+
+def _file_below(root: Path, module: str) -> Path | None:
+    file = _find_module(module)
+    return file if file is not None and file.is_relative_to(root) else None
 
 
 def _find_module(module: str) -> Path | None:

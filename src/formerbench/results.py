@@ -57,6 +57,26 @@ ACCURACY_COLUMNS = {
     **PROVENANCE_COLUMNS,
 }
 
+# What names a cell within a study, in the order of its path.
+AXES = ("dataset", "model", "lookback", "horizon", "seed", "device", "precision")
+_CELL = {axis: ACCURACY_COLUMNS[axis] for axis in AXES}
+
+# Beside the accuracy table: a row a (cell, variate), ...
+VARIATE_SCORES = ("mse", "mae", "mae_raw", "smape", "mase")
+VARIATE_COLUMNS = _CELL | {"variate": str} | dict.fromkeys(VARIATE_SCORES, float)
+# ... a row a step of a shown forecast of the target, in original units, ...
+FORECAST_COLUMNS = _CELL | {"window": int, "step": int, "forecast": float}
+# ... and the truth around it: step 1 is the first forecast, 0 and below what came before.
+TRUTH_COLUMNS = {
+    "dataset": str,
+    "horizon": int,
+    "window": int,
+    "variate": str,
+    "step": int,
+    "timestamp": str,
+    "value": float,
+}
+
 # What two runs of the same config, seed and thread count may disagree on; all else is bit-identical.
 MEASURED = frozenset(
     {

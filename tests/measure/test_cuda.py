@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from formerbench.cell import run
-from formerbench.grid import Cell, Training
+from formerbench.grid import Training
 from formerbench.measure.clock import StepClock
 from formerbench.measure.memory import PeakMemory
 
-from ..conftest import make_series
+from ..conftest import make_cell, make_series
 
 pytestmark = [
     pytest.mark.gpu,
@@ -42,21 +42,14 @@ def test_the_peak_is_the_allocators():
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_a_cell_runs_at_every_precision(tmp_path, precision):
     make_series().save(tmp_path / "data")
-    cell = Cell(
-        study="s",
-        dataset="toy",
+    options = {"d_model": 32, "n_heads": 4, "d_ff": 32}
+    cell = make_cell(
         model="itransformer",
-        lookback=24,
-        horizon=8,
-        seed=1,
+        build_name="itransformer",
         device="cuda",
         precision=precision,
-        build_name="itransformer",
-        options={"d_model": 32, "n_heads": 4, "d_ff": 32},
+        options=options,
         training=Training(batch_size=32, learning_rate=1e-3, epochs=2),
-        threads=1,
-        timed=True,
-        skip=None,
     )
     metrics = run(cell, tmp_path / "data", tmp_path / "out", "digest")
     assert metrics["status"] == "ok", metrics["reason"]

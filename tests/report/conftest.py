@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from formerbench.analysis import tables as table_columns
+from formerbench import results
 from formerbench.report.render import render
-from formerbench.results import ACCURACY_COLUMNS
+from formerbench.results import ACCURACY_COLUMNS, AXES
 
 HOSTILE = "<script>alert(1)</script>"
 SKILL = {
@@ -55,13 +55,13 @@ def write_tables(
     good = [cell for cell in cells if cell["status"] == "ok"]
     write_csv(folder / "accuracy.csv", ACCURACY_COLUMNS, cells)
     variates = [row for cell in good for row in _variates(cell, datasets[cell["dataset"]])]
-    write_csv(folder / "variates.csv", table_columns.VARIATE_COLUMNS, variates)
+    write_csv(folder / "variates.csv", results.VARIATE_COLUMNS, variates)
     forecasts = [row for cell in good if cell["seed"] == seeds[0] for row in _forecasts(cell)]
-    write_csv(folder / "forecasts.csv", table_columns.FORECAST_COLUMNS, forecasts)
+    write_csv(folder / "forecasts.csv", results.FORECAST_COLUMNS, forecasts)
     truth = [
         row for name, horizon in product(datasets, horizons) for row in _truth(name, horizon, datasets[name])
     ]
-    write_csv(folder / "truth.csv", table_columns.TRUTH_COLUMNS, truth)
+    write_csv(folder / "truth.csv", results.TRUTH_COLUMNS, truth)
     described = [_dataset(name, columns) for name, columns in datasets.items()]
     (folder / "datasets.json").write_text(json.dumps(described), encoding="utf-8")
     planned = {
@@ -164,7 +164,7 @@ def _sha(dataset: str) -> str:
 
 
 def _variates(cell: dict, columns: list[str]) -> list[dict]:
-    keys = {name: cell[name] for name in table_columns._CELL}
+    keys = {name: cell[name] for name in AXES}
     scores = ("mse", "mae", "mae_raw", "smape", "mase")
     return [
         keys | {"variate": column} | {name: cell[name] * (0.9 + 0.2 * i) for name in scores}
@@ -178,7 +178,7 @@ def _wave(dataset: str, t: int) -> float:
 
 
 def _forecasts(cell: dict) -> list[dict]:
-    keys = {name: cell[name] for name in table_columns._CELL}
+    keys = {name: cell[name] for name in AXES}
     error = random.Random(f"{cell['model']} {cell['dataset']}")
     rows = []
     for window, step in product(WINDOWS, range(1, cell["horizon"] + 1)):

@@ -16,35 +16,11 @@ from safetensors.torch import load_file
 
 from formerbench import cell as cell_module
 from formerbench.cell import run
-from formerbench.grid import Cell, Training
 from formerbench.models import build
 from formerbench.results import ACCURACY_COLUMNS, MEASURED, read_json
 from formerbench.training import Trainer
 
-from ..conftest import make_series
-
-TRAINING = Training(batch_size=16, learning_rate=0.003, schedule="type1", epochs=6, patience=6)
-
-
-def make_cell(**changes) -> Cell:
-    options = {"patch_len": 8, "stride": 4, "d_model": 16, "n_heads": 2, "d_ff": 16, "layers": 2}
-    cell = Cell(
-        study="s",
-        dataset="toy",
-        model="patchtst",
-        lookback=24,
-        horizon=8,
-        seed=1,
-        device="cpu",
-        precision="fp32",
-        build_name="patchtst",
-        options=options,
-        training=TRAINING,
-        threads=1,
-        timed=True,
-        skip=None,
-    )
-    return replace(cell, **changes)
+from ..conftest import TRAINING, make_cell, make_series
 
 
 @pytest.fixture

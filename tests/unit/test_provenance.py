@@ -167,6 +167,18 @@ def test_a_users_own_helpers_count_and_strangers_do_not(tmp_path, monkeypatch):
     assert len(set(digests)) == 3
 
 
+def test_a_users_model_counts_the_layers_that_it_imports(package, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "layered.py").write_text("from formerbench.models.layers.dropout import Dropout\n")
+    clear()
+    before = provenance.cell_digest("layered:Model")
+    for layer, counts in (("decomposition", False), ("dropout", True)):
+        path = package / "models/layers" / f"{layer}.py"
+        path.write_text(path.read_text() + "\nx = 1\n")
+        clear()
+        assert (provenance.cell_digest("layered:Model") != before) == counts
+
+
 def test_the_digest_does_not_depend_on_the_version_of_python(tmp_path):
     file = tmp_path / "code.py"
     file.write_text('"""Doc."""\ndef f(x: int, *, y=None) -> str:\n    return f"{x!r:>{y}} {[*()]}"\n')

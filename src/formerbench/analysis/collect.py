@@ -14,12 +14,19 @@ import polars as pl
 from formerbench.data.series import Series
 from formerbench.errors import StatedError
 from formerbench.paths import write_text
-from formerbench.results import ACCURACY_COLUMNS, STATUSES, read_json, write_json
+from formerbench.results import (
+    ACCURACY_COLUMNS,
+    AXES,
+    FORECAST_COLUMNS,
+    STATUSES,
+    TRUTH_COLUMNS,
+    VARIATE_COLUMNS,
+    VARIATE_SCORES,
+    read_json,
+    write_json,
+)
 
 _TYPES = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
-_AXES = ("dataset", "model", "lookback", "horizon", "seed", "device", "precision")
-_VARIATE_SCORES = ("mse", "mae", "mae_raw", "smape", "mase")
-_KEYS = {name: _TYPES[ACCURACY_COLUMNS[name]] for name in _AXES}
 
 
 def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: Path) -> None:
@@ -34,10 +41,7 @@ def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: 
         StatedError: a file that is not a result of this version.
     """
     cells = [_checked(read_json(path), path) for path in metrics]
-    accuracy = pl.DataFrame(
-        [{name: cell[name] for name in ACCURACY_COLUMNS} for cell in cells],
-        schema={name: _TYPES[kind] for name, kind in ACCURACY_COLUMNS.items()},
-    )
+    accuracy = _frame([[cell[name] for name in ACCURACY_COLUMNS] for cell in cells], ACCURACY_COLUMNS)
     write_text(tables / "accuracy.csv", accuracy.write_csv())
     tables.mkdir(parents=True, exist_ok=True)
     accuracy.write_parquet(tables / "accuracy.parquet")
@@ -61,26 +65,24 @@ def _checked(cell: dict, path: Path) -> dict:
 
 
 def _variates(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
-    schema = _KEYS | {"variate": pl.String} | dict.fromkeys(_VARIATE_SCORES, pl.Float64)
     rows = []
     for cell in cells:
         if cell["status"] != "ok":
             continue
-        scores = [cell["per_variate"][name] for name in _VARIATE_SCORES]
+        scores = [cell["per_variate"][name] for name in VARIATE_SCORES]
         for variate, *values in zip(series[cell["dataset"]].columns, *scores, strict=True):
-            rows.append([*(cell[name] for name in _AXES), variate, *values])
-    return pl.DataFrame(rows, schema=schema, orient="row")
+            rows.append([*(cell[name] for name in AXES), variate, *values])
+    return _frame(rows, VARIATE_COLUMNS)
 
 
 def _forecasts(cells: list[dict]) -> pl.DataFrame:
-    schema = _KEYS | {"window": pl.Int64, "step": pl.Int64, "forecast": pl.Float64}
     rows = [
-        [*(cell[name] for name in _AXES), int(window), step, value]
+        [*(cell[name] for name in AXES), int(window), step, value]
         for cell in cells
         for window, values in cell["forecasts"].items()
         for step, value in enumerate(values, start=1)
     ]
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return _frame(rows, FORECAST_COLUMNS)
 
 
 def _truth(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
@@ -98,11 +100,9 @@ def _truth(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
         for row in range(start - min(lookback, 2 * horizon), start + horizon):
             time = str(one.timestamps[row])
             rows.append([dataset, horizon, window, one.target, row - start + 1, time, float(values[row])])
-    schema = {name: _KEYS[name] for name in ("dataset", "horizon")} | {
-        "window": pl.Int64,
-        "variate": pl.String,
-        "step": pl.Int64,
-        "timestamp": pl.String,
-        "value": pl.Float64,
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return _frame(rows, TRUTH_COLUMNS)
+
+
+def _frame(rows: list, columns: dict[str, type]) -> pl.DataFrame:
+    """A typed frame of ``rows``, each the values of ``columns`` in their order."""
+    return pl.DataFrame(rows, schema={name: _TYPES[kind] for name, kind in columns.items()}, orient="row")

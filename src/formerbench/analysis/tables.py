@@ -7,36 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from formerbench.errors import StatedError
-from formerbench.results import ACCURACY_COLUMNS, STATUSES
-
-_CELL = {
-    "dataset": str,
-    "model": str,
-    "lookback": int,
-    "horizon": int,
-    "seed": int,
-    "device": str,
-    "precision": str,
-}
-VARIATE_COLUMNS = {
-    **_CELL,
-    "variate": str,
-    "mse": float,
-    "mae": float,
-    "mae_raw": float,
-    "smape": float,
-    "mase": float,
-}
-FORECAST_COLUMNS = {**_CELL, "window": int, "step": int, "forecast": float}
-TRUTH_COLUMNS = {
-    "dataset": str,
-    "horizon": int,
-    "window": int,
-    "variate": str,
-    "step": int,
-    "timestamp": str,
-    "value": float,
-}
+from formerbench.results import ACCURACY_COLUMNS, FORECAST_COLUMNS, STATUSES, TRUTH_COLUMNS, VARIATE_COLUMNS
 
 
 @dataclass(frozen=True)
