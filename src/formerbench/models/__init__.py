@@ -26,6 +26,10 @@ MODELS = MappingProxyType(
         "dlinear": Spec(configs.DLinearConfig, "formerbench.models.dlinear:DLinear"),
         "patchtst": Spec(configs.PatchTSTConfig, "formerbench.models.patchtst:PatchTST"),
         "itransformer": Spec(configs.ITransformerConfig, "formerbench.models.itransformer:ITransformer"),
+        "informer": Spec(configs.InformerConfig, "formerbench.models.informer:Informer"),
+        "autoformer": Spec(configs.AutoformerConfig, "formerbench.models.autoformer:Autoformer"),
+        "fedformer": Spec(configs.FEDformerConfig, "formerbench.models.fedformer:FEDformer"),
+        "tft": Spec(configs.TFTConfig, "formerbench.models.tft:TFT"),
     }
 )
 
@@ -67,11 +71,16 @@ def configure(name: str, options: dict):
     for option, value in options.items():
         if wanted := _refusal(types[option], value):
             raise StatedError(f"model '{name}': option '{option}' should be {wanted}, not {value!r}")
-    return config_class(**options)
+    return config_class(**{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
 
 
 def _refusal(kind, value) -> str | None:
     """What an option of type ``kind`` should be, if ``value`` is not that."""
+    if get_origin(kind) is tuple:
+        element = get_args(kind)[0]
+        if isinstance(value, list | tuple) and value and not any(_refusal(element, each) for each in value):
+            return None
+        return f"a list of {'whole numbers from 1 on' if element is int else 'shares below 1'}"
     if get_origin(kind) is Literal:
         return None if value in get_args(kind) else f"one of {', '.join(get_args(kind))}"
     if kind is bool:
@@ -143,4 +152,7 @@ def build(
     config = configure(name, options)
     if problem := config.problem(shape):
         raise StatedError(f"{name}: {problem}")
-    return model_class(shape, config)
+    model = model_class(shape, config)
+    if getattr(config, "compile", False):
+        model.compile()
+    return model

@@ -65,17 +65,40 @@ class DLinearConfig(NoOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatchTSTConfig:
+class TransformerConfig(NoOptions):
+    """What all six transformers share.
+
+    Attributes:
+        d_model: width of a token.
+        n_heads: attention heads; divides ``d_model``.
+        layers: layers of the encoder.
+        dropout: share of elements set to zero in training, where the paper's code has dropout.
+        checkpoint: compute each layer again in the backward pass instead of keeping its activations; same
+            function, less memory, more time.
+        compile: let ``torch.compile`` generate code for the model; same function.
+    """
+
+    d_model: int = 512
+    n_heads: int = 8
+    layers: int = 2
+    dropout: float = 0.1
+    checkpoint: bool = False
+    compile: bool = False
+
+    def problem(self, shape: Shape) -> str | None:
+        if self.d_model % self.n_heads:
+            return f"n_heads {self.n_heads} does not divide d_model {self.d_model}"
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchTSTConfig(TransformerConfig):
     """PatchTST (supervised).
 
     Attributes:
         patch_len: time steps in a patch.
         stride: time steps from one patch to the next.
-        d_model: width of a token.
-        n_heads: attention heads; divides ``d_model``.
         d_ff: width of the feed-forward layer.
-        layers: encoder layers.
-        dropout: after embedding, attention and feed-forward.
         attention: ``fused`` never forms the weights; ``materialised`` does. Same function.
     """
 
@@ -91,36 +114,120 @@ class PatchTSTConfig:
     def problem(self, shape: Shape) -> str | None:
         if shape.lookback < self.patch_len:
             return f"the lookback {shape.lookback} is shorter than a patch of {self.patch_len} steps"
-        return _heads_problem(self)
+        return super().problem(shape)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ITransformerConfig:
+class ITransformerConfig(TransformerConfig):
     """iTransformer.
 
     Attributes:
-        d_model: width of a variate token.
-        n_heads: attention heads; divides ``d_model``.
         d_ff: width of the feed-forward layer.
-        layers: encoder layers.
-        dropout: after embedding, attention and feed-forward, and on attention weights.
         normalise: scale every window by its own mean and standard deviation.
         attention: ``fused`` never forms the weights; ``materialised`` does. Same function.
     """
 
-    d_model: int = 512
-    n_heads: int = 8
     d_ff: int = 512
-    layers: int = 2
-    dropout: float = 0.1
     normalise: bool = True
     attention: Literal["fused", "materialised"] = "fused"
 
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig(TransformerConfig):
+    """What the models with an encoder and a decoder share.
+
+    Attributes:
+        decoder_layers: layers of the decoder.
+        d_ff: width of the feed-forward layer.
+        label_len: last steps of the lookback that the decoder starts from.
+    """
+
+    decoder_layers: int = 1
+    d_ff: int = 2048
+    dropout: float = 0.05
+    label_len: int = 48
+
     def problem(self, shape: Shape) -> str | None:
-        return _heads_problem(self)
+        if shape.lookback < self.label_len:
+            return f"the lookback {shape.lookback} is shorter than label_len {self.label_len}"
+        return super().problem(shape)
 
 
-def _heads_problem(config) -> str | None:
-    if config.d_model % config.n_heads:
-        return f"n_heads {config.n_heads} does not divide d_model {config.d_model}"
-    return None
+@dataclass(frozen=True, kw_only=True)
+class InformerConfig(DecoderConfig):
+    """Informer.
+
+    Attributes:
+        factor: ``factor * ceil(ln L)`` keys are sampled and as many queries selected.
+        attention: ``prob_sparse``, or full attention: ``fused`` never forms the weights, ``materialised``
+            does.
+        distil: halve the length between encoder layers.
+        variant: ``informer2020``, the authors' code, or ``thuml``, the one that the published results at
+            L=96 come from; they differ in the cross attention, the padding of the distilling convolution and
+            the order in which heads are put together.
+    """
+
+    factor: int = 5
+    attention: Literal["prob_sparse", "fused", "materialised"] = "prob_sparse"
+    distil: bool = True
+    variant: Literal["informer2020", "thuml"] = "informer2020"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AutoformerConfig(DecoderConfig):
+    """Autoformer.
+
+    Attributes:
+        n_heads: divides ``d_model``; the delays come from the mean over heads and features, so that their
+            number changes nothing.
+        factor: ``int(factor * ln L)`` delays are aggregated.
+        kernel: width of the moving average, time steps.
+    """
+
+    factor: int = 3
+    kernel: int = 25
+
+
+@dataclass(frozen=True, kw_only=True)
+class FEDformerConfig(DecoderConfig):
+    """FEDformer with Fourier blocks (FEDformer-f).
+
+    Attributes:
+        modes: at most so many frequencies are kept.
+        mode_select: ``random`` frequencies or the ``lowest``.
+        displace_modes: write the kept frequencies to the lowest slots, as the official Fourier block does;
+            otherwise each stays where it was, as in the paper.
+        kernels: widths of the moving averages that are mixed, time steps.
+    """
+
+    modes: int = 64
+    mode_select: Literal["random", "lowest"] = "random"
+    displace_modes: bool = False
+    kernels: tuple[int, ...] = (24,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TFTConfig(TransformerConfig):
+    """Temporal Fusion Transformer.
+
+    Attributes:
+        layers: layers of the LSTM encoder and decoder.
+        quantiles: levels that are forecast; 0.5 is among them.
+        loss: ``quantile``, the paper's, or ``mse`` on the median output.
+        normalise: scale every window by its own mean and standard deviation; not in the paper.
+        attention: ``fused`` never forms the weights; ``materialised`` does. Same function.
+    """
+
+    d_model: int = 128
+    n_heads: int = 4
+    layers: int = 1
+    dropout: float = 0.1
+    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
+    loss: Literal["quantile", "mse"] = "quantile"
+    normalise: bool = False
+    attention: Literal["fused", "materialised"] = "fused"
+
+    def problem(self, shape: Shape) -> str | None:
+        if 0.5 not in self.quantiles:
+            return "the quantiles lack 0.5, the point forecast"
+        return super().problem(shape)
