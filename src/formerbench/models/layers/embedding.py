@@ -43,9 +43,10 @@ class TimeStepEmbedding(nn.Module):
 
 
 def sinusoids(length: int, width: int, like: Tensor) -> Tensor:
-    """Fixed positions (length, width): sine in even, cosine in odd features, wavelengths 2 pi to 10,000 * 2 pi.
+    """Fixed positions (length, width): sine in even features, cosine in odd ones, of ever longer waves.
 
-    Attention Is All You Need, section 3.5 (https://arxiv.org/abs/1706.03762). ``like`` gives dtype and device.
+    Attention Is All You Need, section 3.5 (https://arxiv.org/abs/1706.03762). ``like`` gives dtype and
+    device.
     """
     step = torch.arange(length, dtype=torch.float32, device=like.device)[:, None]
     feature = torch.arange(0, width, 2, dtype=torch.float32, device=like.device)
