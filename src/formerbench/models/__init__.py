@@ -121,6 +121,7 @@ def build(
     n_past_covariates: int = 0,
     n_known: int = 0,
     n_entities: int = 0,
+    n_static_reals: int = 0,
     season: int | None = None,
     **options,
 ):
@@ -129,8 +130,8 @@ def build(
     Args:
         name: a key of :data:`MODELS`, or ``package.module:Class`` for a class of the user's own, which is
             called as ``Class(shape, **options)`` with a :class:`Shape`.
-        lookback, horizon, n_variates, n_marks, n_past_covariates, n_known, n_entities, season: see
-            :class:`Shape`.
+        lookback, horizon, n_variates, n_marks, n_past_covariates, n_known, n_entities, n_static_reals,
+            season: see :class:`Shape`.
         options: hyper-parameters; those of the model's config class, or of the user's class.
 
     Raises:
@@ -144,6 +145,7 @@ def build(
         n_past_covariates=n_past_covariates,
         n_known=n_known,
         n_entities=n_entities,
+        n_static_reals=n_static_reals,
         season=season,
     )
     model_class = load_class(class_path(name))

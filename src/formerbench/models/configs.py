@@ -19,6 +19,7 @@ class Shape:
         n_past_covariates: inputs p known for the past only.
         n_known: inputs k known for past and future.
         n_entities: distinct static ids; 0 where the data has none.
+        n_static_reals: numbers s that each variate has once and for all.
         season: steps of the seasonal period, needed by ``seasonal_naive`` alone.
     """
 
@@ -29,6 +30,7 @@ class Shape:
     n_past_covariates: int = 0
     n_known: int = 0
     n_entities: int = 0
+    n_static_reals: int = 0
     season: int | None = None
 
 
@@ -204,6 +206,11 @@ class FEDformerConfig(DecoderConfig):
     mode_select: Literal["random", "lowest"] = "random"
     displace_modes: bool = False
     kernels: tuple[int, ...] = (24,)
+
+    def problem(self, shape: Shape) -> str | None:
+        if shape.lookback < 2:
+            return "a lookback of one step has no frequency to keep"
+        return super().problem(shape)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,5 +20,5 @@ class DLinear(Forecaster):
         self.trend = nn.Linear(shape.lookback, shape.horizon)
 
     def forward(self, batch: Batch) -> Tensor:
-        seasonal, trend = self.decomposition(batch.past.transpose(1, 2))  # (b, v, L)
+        seasonal, trend = (part.transpose(1, 2) for part in self.decomposition(batch.past))  # (b, v, L)
         return (self.seasonal(seasonal) + self.trend(trend)).transpose(1, 2)  # (b, H, v)

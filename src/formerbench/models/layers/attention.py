@@ -5,13 +5,24 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def attention_weights(queries: Tensor, keys: Tensor, scale: float) -> Tensor:
-    """softmax(scale * q k^T): ``queries`` (..., t, d) and ``keys`` (..., s, d) to (..., t, s)."""
-    return torch.softmax(queries @ keys.transpose(-2, -1) * scale, dim=-1)
+def attention_weights(queries: Tensor, keys: Tensor, scale: float, mask: Tensor | None = None) -> Tensor:
+    """softmax(scale * q k^T): ``queries`` (..., t, d) and ``keys`` (..., s, d) to (..., t, s).
+
+    A query gives no weight to keys where the boolean ``mask`` (..., t, s) is false.
+    """
+    scores = queries @ keys.transpose(-2, -1) * scale
+    return torch.softmax(scores if mask is None else scores.masked_fill(~mask, -torch.inf), dim=-1)
 
 
 def attend(
-    queries: Tensor, keys: Tensor, values: Tensor, *, scale: float, fused: bool, dropout: float = 0.0
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    scale: float,
+    fused: bool,
+    dropout: float = 0.0,
+    mask: Tensor | None = None,
 ) -> Tensor:
     """Attention output (..., t, d_v) for queries (..., t, d), keys (..., s, d), values (..., s, d_v).
 
@@ -19,12 +30,15 @@ def attend(
         scale: factor of the scores.
         fused: use the fused kernel, which never forms the (..., t, s) weights.
         dropout: share of weights set to zero; 0 outside training.
+        mask: boolean (t, s), true where a query may look at a key.
     """
     if not fused:
-        weights = functional.dropout(attention_weights(queries, keys, scale), dropout, training=dropout > 0)
-        return weights @ values
+        weights = attention_weights(queries, keys, scale, mask)
+        return functional.dropout(weights, dropout, training=dropout > 0) @ values
     # The fused CPU kernel needs equal widths of q, k and v and otherwise silently takes the quadratic path.
     width = queries.shape[-1]
     padded = functional.pad(values, (0, width - values.shape[-1])) if values.shape[-1] < width else values
-    out = functional.scaled_dot_product_attention(queries, keys, padded, dropout_p=dropout, scale=scale)
+    out = functional.scaled_dot_product_attention(
+        queries, keys, padded, attn_mask=mask, dropout_p=dropout, scale=scale
+    )
     return out[..., : values.shape[-1]]

@@ -1,0 +1,87 @@
+"""Slow, obvious readings of what models share, in loops and for one sample, for tests to compare with."""
+
+import math
+
+import torch
+
+
+def moving_average(series, kernel):
+    """(t, c) with the ends repeated; of an even kernel the longer side lies in front."""
+    front = kernel - 1 - (kernel - 1) // 2
+    last = len(series) - 1
+    rows = []
+    for t in range(len(series)):
+        around = [series[min(max(t - front + i, 0), last)] for i in range(kernel)]
+        rows.append(sum(around) / kernel)
+    return torch.stack(rows)
+
+
+def embed(weights, prefix, values, marks):
+    """Circular convolution of width 3 over the values (t, v) plus a linear map of the marks (t, f)."""
+    rows = []
+    for t in range(len(values)):
+        around = torch.cat([values[t - 1], values[t], values[(t + 1) % len(values)]])
+        rows.append(weights[prefix + "values.weight"] @ around + weights[prefix + "marks.weight"] @ marks[t])
+    return torch.stack(rows)
+
+
+def linear(weights, prefix, series):
+    return torch.stack([weights[prefix + "weight"] @ row + weights[prefix + "bias"] for row in series])
+
+
+def feed_forward(weights, prefix, series):
+    rows = []
+    for row in series:
+        hidden = weights[prefix + "0.weight"] @ row
+        if prefix + "0.bias" in weights:
+            hidden = hidden + weights[prefix + "0.bias"]
+        hidden = hidden * 0.5 * (1 + torch.erf(hidden / math.sqrt(2)))
+        row = weights[prefix + "3.weight"] @ hidden
+        rows.append(row + weights[prefix + "3.bias"] if prefix + "3.bias" in weights else row)
+    return torch.stack(rows)
+
+
+def layer_norm(weights, prefix, series):
+    rows = []
+    for row in series:
+        scaled = (row - row.mean()) / (row.var(correction=0) + 1e-5).sqrt()
+        rows.append(scaled * weights[prefix + "weight"] + weights[prefix + "bias"])
+    return torch.stack(rows)
+
+
+def seasonal_norm(weights, prefix, series):
+    normed = layer_norm(weights, prefix, series)
+    return normed - sum(normed) / len(normed)
+
+
+def progressive_forecast(weights, config, past, past_marks, future_marks, attend, decompose):
+    """Seasonal part and trend of the forecast of one sample, by Autoformer's section 3.1.
+
+    ``attend(prefix, series, source)`` is the attention of the layer with that prefix; ``decompose(series)``
+    gives the seasonal part and the trend.
+    """
+    tokens = embed(weights, "encoder_embedding.", past, past_marks)
+    for i in range(config.layers):
+        prefix = f"encoder.{i}."
+        tokens, _ = decompose(tokens + attend(prefix + "attention.", tokens, tokens))
+        tokens, _ = decompose(tokens + feed_forward(weights, prefix + "feed_forward.", tokens))
+    source = seasonal_norm(weights, "encoder_norm.", tokens)
+    seasonal, trend = decompose(past)
+    horizon = len(future_marks)
+    start = len(past) - config.label_len
+    seasonal = torch.cat([seasonal[start:], torch.zeros_like(past[:1]).expand(horizon, -1)])
+    trend = torch.cat([trend[start:], (sum(past) / len(past)).expand(horizon, -1)])
+    tokens = embed(weights, "decoder_embedding.", seasonal, torch.cat([past_marks[start:], future_marks]))
+    for i in range(config.decoder_layers):
+        prefix = f"decoder.{i}."
+        tokens, first = decompose(tokens + attend(prefix + "attention.", tokens, tokens))
+        tokens, second = decompose(tokens + attend(prefix + "cross_attention.", tokens, source))
+        tokens, third = decompose(tokens + feed_forward(weights, prefix + "feed_forward.", tokens))
+        taken_out = first + second + third
+        around = [
+            torch.cat([taken_out[t - 1], taken_out[t], taken_out[(t + 1) % len(taken_out)]])
+            for t in range(len(taken_out))
+        ]
+        trend = trend + torch.stack([weights[prefix + "trend.weight"] @ row for row in around])
+    seasonal = linear(weights, "head.", seasonal_norm(weights, "decoder_norm.", tokens))
+    return seasonal[-horizon:], trend[-horizon:]
