@@ -29,7 +29,7 @@ class Study:
     notice: str
     datasets: tuple[str | dict, ...]
     models: tuple[ModelEntry, ...]
-    lookbacks: tuple[int, ...]
+    lookbacks: tuple[int, ...] | str
     horizons: tuple[int, ...] | str
     seeds: tuple[int, ...]
     devices: tuple[str, ...]

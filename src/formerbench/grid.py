@@ -92,7 +92,11 @@ def cells(study: Study) -> list[Cell]:
 
 def _cells(study: Study, entry: Entry, model: ModelEntry, hyper_parameters: dict) -> Iterator[Cell]:
     horizons = entry.horizons if study.horizons == "registered" else study.horizons
-    axes = product(study.lookbacks, horizons, study.devices, study.precisions, study.seeds)
+    if study.lookbacks == "official":
+        lookbacks = [_official_lookback(hyper_parameters, model.name)]
+    else:
+        lookbacks = study.lookbacks
+    axes = product(lookbacks, horizons, study.devices, study.precisions, study.seeds)
     for lookback, horizon, device, precision, seed in axes:
         _refuse_long_window(entry, lookback, horizon)
         layers = _layers(study, hyper_parameters, model.name, entry.name, horizon)
@@ -171,6 +175,15 @@ def _layers(study: Study, hyper_parameters: dict, model: str, dataset: str, hori
         study.settings.get("all", {}),
         study.settings.get(model, {}),
     ]
+
+
+def _official_lookback(hyper_parameters: dict, model: str) -> int:
+    lookback = hyper_parameters.get(model, {}).get("lookback")
+    if lookback is None:
+        raise StatedError(
+            f"config: lookbacks: models.yaml has no official lookback of '{model}'; list lookbacks instead"
+        )
+    return lookback
 
 
 def _laid_over(layers: list[dict]) -> dict:

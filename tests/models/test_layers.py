@@ -1,24 +1,74 @@
 """Shared layers against loops in float64."""
 
+import math
+
 import pytest
 import torch
 
 from formerbench.models.layers.attention import attend
 from formerbench.models.layers.decomposition import SeriesDecomposition
 from formerbench.models.layers.dropout import Dropout
+from formerbench.models.layers.embedding import TimeStepEmbedding
+from formerbench.models.layers.fourier import chosen_modes, inverse_real_fft, real_fft, series_of_modes
 from formerbench.models.layers.normalisation import window_statistics
+
+from . import slow
 
 
 @pytest.mark.parametrize(("length", "kernel"), [(20, 5), (20, 4), (1, 25), (3, 25), (7, 1)])
-def test_decomposition_is_a_moving_average_with_repeated_ends(length, kernel):
-    series = torch.randn(2, 3, length, dtype=torch.float64)
-    seasonal, trend = SeriesDecomposition(kernel)(series)
-    front = kernel - 1 - (kernel - 1) // 2
-    for t in range(length):
-        positions = [min(max(t - front + i, 0), length - 1) for i in range(kernel)]
-        expected = sum(series[..., p] for p in positions) / kernel
-        torch.testing.assert_close(trend[..., t], expected)
-    torch.testing.assert_close(seasonal + trend, series)
+class TestDecomposition:
+    def test_is_a_moving_average_with_repeated_ends(self, length, kernel):
+        series = torch.randn(2, length, 3, dtype=torch.float64)
+        seasonal, trend = SeriesDecomposition(kernel)(series)
+        for b in range(2):
+            torch.testing.assert_close(trend[b], slow.moving_average(series[b], kernel))
+        torch.testing.assert_close(seasonal + trend, series)
+
+    def test_gradient(self, length, kernel):
+        series = torch.randn(2, length, 3, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(SeriesDecomposition(kernel), series)
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8])
+class TestFourier:
+    def test_a_series_comes_back(self, length):
+        series = torch.randn(2, length, 3, dtype=torch.float64)
+        torch.testing.assert_close(inverse_real_fft(real_fft(series), length), series)
+
+    def test_gradients(self, length):
+        series = torch.randn(2, length, 3, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(real_fft, series)
+        spectrum = torch.randn(2, length // 2 + 1, 3, dtype=torch.complex128, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda s: inverse_real_fft(s, length), spectrum)
+
+    def test_chosen_modes_are_those_of_the_explicit_sum(self, length):
+        series = torch.randn(2, length, 3, dtype=torch.float64)
+        modes = torch.arange(length // 2 + 1)
+        coefficients = chosen_modes(series, modes)
+        steps = torch.arange(length, dtype=torch.float64)
+        for mode in modes:
+            wave = torch.exp(-2j * torch.pi * mode.double() * steps / length)
+            torch.testing.assert_close(coefficients[:, mode], torch.einsum("btd,t->bd", series + 0j, wave))
+        torch.testing.assert_close(series_of_modes(coefficients, modes, length), series)
+
+
+def test_embedding_is_a_circular_convolution_plus_marks_and_positions():
+    torch.manual_seed(0)
+    layer = TimeStepEmbedding(2, 3, 5, dropout=0.0, positions=True).double()
+    values, marks = (torch.randn(2, 4, n, dtype=torch.float64) for n in (2, 3))
+    tokens = layer(values, marks)
+    for b in range(2):
+        expected = slow.embed(dict(layer.named_parameters()), "", values[b], marks[b])
+        for t in range(4):
+            for i in range(5):
+                angle = t / 10000 ** (i // 2 * 2 / 5)
+                wave = math.cos(angle) if i % 2 else math.sin(angle)
+                assert (tokens[b] - expected)[t, i].item() == pytest.approx(wave, abs=1e-12)
+
+
+def test_embedding_without_marks():
+    layer = TimeStepEmbedding(2, 0, 5, dropout=0.0)
+    assert layer(torch.randn(2, 1, 2), torch.randn(2, 1, 0)).shape == (2, 1, 5)
 
 
 @pytest.mark.parametrize("fused", [True, False])

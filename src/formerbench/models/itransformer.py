@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from formerbench.models.batch import Batch, Forecaster
 from formerbench.models.configs import ITransformerConfig, Shape
 from formerbench.models.layers.attention import attend, attention_weights
+from formerbench.models.layers.checkpointing import call
 from formerbench.models.layers.dropout import Dropout
+from formerbench.models.layers.feed_forward import feed_forward
 from formerbench.models.layers.normalisation import window_statistics
 
 
@@ -33,7 +35,7 @@ class ITransformer(Forecaster):
         mean, sd = window_statistics(batch.past) if self.config.normalise else (0, 1)
         tokens = self.embed((batch.past - mean) / sd, batch.past_marks)
         for layer in self.layers:
-            tokens = layer(tokens)
+            tokens = call(layer, tokens, recompute=self.config.checkpoint)
         forecast = self.head(self.norm(tokens[:, : batch.past.shape[-1]])).transpose(1, 2)  # (b, H, v)
         return forecast * sd + mean
 
@@ -64,13 +66,7 @@ class EncoderLayer(nn.Module):
         self.project = nn.Linear(d, 3 * d)  # queries, keys, values
         self.out = nn.Linear(d, d)
         self.norm_attention = nn.LayerNorm(d)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d, config.d_ff),
-            nn.GELU(),
-            Dropout(config.dropout),
-            nn.Linear(config.d_ff, d),
-            Dropout(config.dropout),
-        )
+        self.feed_forward = feed_forward(d, config.d_ff, dropout=config.dropout)
         self.norm_feed_forward = nn.LayerNorm(d)
         self.dropout = Dropout(config.dropout)
 

@@ -7,7 +7,9 @@ from torch.nn import functional
 from formerbench.models.batch import Batch, Forecaster
 from formerbench.models.configs import PatchTSTConfig, Shape
 from formerbench.models.layers.attention import attend, attention_weights
+from formerbench.models.layers.checkpointing import call
 from formerbench.models.layers.dropout import Dropout
+from formerbench.models.layers.feed_forward import feed_forward
 from formerbench.models.layers.normalisation import window_statistics
 
 
@@ -38,26 +40,24 @@ class PatchTST(Forecaster):
         return forecast.view(b, v, -1).transpose(1, 2) * sd + mean
 
     def encode(self, past: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """``past`` (b, L, v) to tokens (b v, n, d) and the queries and keys (b v, h, n, d) of each layer."""
+        """``past`` (b, L, v) to tokens (b v, n, d), and queries and keys (b v, h, n, d) up to each layer."""
         series = past.transpose(1, 2).flatten(0, 1)  # (b v, L): variates are independent (section 3.1)
         padded = functional.pad(series, (0, self.config.stride), mode="replicate")
         patches = padded.unfold(-1, self.config.patch_len, self.config.stride)  # (b v, n, patch_len)
         tokens = self.dropout(self.embedding(patches) + self.position)
-        scored = []
+        scored = [(None, None)]
         for layer in self.layers:
-            tokens = layer(tokens, scored)
-        return tokens, scored
+            tokens, *scores = call(layer, tokens, *scored[-1], recompute=self.config.checkpoint)
+            scored.append(scores)
+        return tokens, scored[1:]
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """``patch_attention`` (layers, b, v, h, n, n): rows are queries, each sums to 1."""
         b, _, v = batch.past.shape
         mean, sd = window_statistics(batch.past)
         _, scored = self.encode((batch.past - mean) / sd)
-        maps = []
-        for depth in range(1, len(scored) + 1):
-            queries, keys = (torch.cat(parts, dim=-1) for parts in zip(*scored[:depth], strict=True))
-            maps.append(attention_weights(queries, keys, scale=1.0).unflatten(0, (b, v)))
-        return {"patch_attention": torch.stack(maps)}
+        maps = [attention_weights(queries, keys, scale=1.0) for queries, keys in scored]
+        return {"patch_attention": torch.stack(maps).unflatten(1, (b, v))}
 
 
 class EncoderLayer(nn.Module):
@@ -73,26 +73,27 @@ class EncoderLayer(nn.Module):
         # A parameter that is not trained, as in the official code, so that sizes agree to the last one.
         self.scale = nn.Parameter(torch.tensor((d // config.n_heads) ** -0.5), requires_grad=False)
         self.norm_attention = nn.BatchNorm1d(d)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d, config.d_ff), nn.GELU(), Dropout(config.dropout), nn.Linear(config.d_ff, d)
-        )
+        self.feed_forward = feed_forward(d, config.d_ff, dropout=config.dropout)
         self.norm_feed_forward = nn.BatchNorm1d(d)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, tokens: Tensor, scored: list[tuple[Tensor, Tensor]]) -> Tensor:
-        """``tokens`` (b, n, d) to the same shape; appends this layer's queries and keys to ``scored``."""
-        tokens = self._normalise(self.norm_attention, tokens + self.dropout(self._attention(tokens, scored)))
-        return self._normalise(self.norm_feed_forward, tokens + self.dropout(self.feed_forward(tokens)))
-
-    def _attention(self, tokens: Tensor, scored: list[tuple[Tensor, Tensor]]) -> Tensor:
+    def forward(
+        self, tokens: Tensor, earlier_queries: Tensor | None, earlier_keys: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """``tokens`` (b, n, d) to the same shape, and all queries and keys (b, h, n, d) so far."""
         heads = self.project(tokens).unflatten(-1, (3, self.n_heads, -1))  # (b, n, 3, h, d)
         queries, keys, values = heads.permute(2, 0, 3, 1, 4)  # each (b, h, n, d)
-        scored.append((queries * self.scale, keys))
+        queries = queries * self.scale
         # A layer's scores are the sum of q k^T over all layers so far (RealFormer), which is one product
         # of the concatenated queries and keys: exact, and the fused kernel stays possible.
-        all_queries, all_keys = (torch.cat(parts, dim=-1) for parts in zip(*scored, strict=True))
-        mixed = attend(all_queries, all_keys, values, scale=1.0, fused=self.fused)
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        if earlier_queries is not None:
+            queries = torch.cat([earlier_queries, queries], dim=-1)
+            keys = torch.cat([earlier_keys, keys], dim=-1)
+        mixed = attend(queries, keys, values, scale=1.0, fused=self.fused)
+        attended = self.out(mixed.transpose(1, 2).flatten(2))
+        tokens = self._normalise(self.norm_attention, tokens + self.dropout(attended))
+        tokens = self._normalise(self.norm_feed_forward, tokens + self.feed_forward(tokens))
+        return tokens, queries, keys
 
     @staticmethod
     def _normalise(norm: nn.BatchNorm1d, tokens: Tensor) -> Tensor:

@@ -31,8 +31,8 @@ class AutoCorrelation(nn.Module):
     def forward(self, series: Tensor, source: Tensor) -> Tensor:
         """``series`` (b, t, d) asks, ``source`` (b, s, d) answers: (b, t, d)."""
         length = series.shape[1]
+        queries, keys_values = self._project(series, source)
         with torch.autocast(series.device.type, enabled=False):
-            queries, keys_values = (full_precision(part) for part in self._project(series, source))
             keys, values = real_fft(keys_values).chunk(2, dim=-1)  # complex (b, f, d)
             delays, weights = self._choose(mean_correlation(real_fft(queries), keys, length))
             shifts = weights.new_zeros(len(weights), length).scatter(1, delays, weights)  # (b, t)
@@ -42,8 +42,8 @@ class AutoCorrelation(nn.Module):
 
     def delays(self, series: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         """The delays (b, k), in steps, and their weights (b, k), each sample's summing to 1."""
+        queries, keys_values = self._project(series, source)
         with torch.autocast(series.device.type, enabled=False):
-            queries, keys_values = (full_precision(part) for part in self._project(series, source))
             keys, _ = real_fft(keys_values).chunk(2, dim=-1)
             return self._choose(mean_correlation(real_fft(queries), keys, series.shape[1]))
 
@@ -52,7 +52,8 @@ class AutoCorrelation(nn.Module):
         length = series.shape[1]
         keys_values = self.keys_values(source[:, :length])
         missing = length - keys_values.shape[1]
-        return self.queries(series), nn.functional.pad(keys_values, (0, 0, 0, missing))
+        filled = nn.functional.pad(keys_values, (0, 0, 0, missing))
+        return full_precision(self.queries(series)), full_precision(filled)
 
     def _choose(self, correlation: Tensor) -> tuple[Tensor, Tensor]:
         """Delays and weights, each (b, k), from the mean correlations (b, t); section 3.2, eq. 6."""

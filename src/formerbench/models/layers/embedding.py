@@ -29,14 +29,17 @@ class TimeStepEmbedding(nn.Module):
         super().__init__()
         self.values = nn.Linear(3 * n_variates, d_model, bias=False)
         nn.init.kaiming_normal_(self.values.weight, nonlinearity="leaky_relu")
-        self.marks = nn.Linear(n_marks, d_model, bias=False)
+        self.marks = nn.Linear(n_marks, d_model, bias=False) if n_marks else None
         self.dropout = Dropout(dropout)
         self.positions = positions
 
     def forward(self, values: Tensor, marks: Tensor) -> Tensor:
         """``values`` (b, t, v) and ``marks`` (b, t, f) to tokens (b, t, d)."""
-        inputs = torch.cat([circular_neighbours(values), marks], dim=-1)
-        tokens = inputs @ torch.cat([self.values.weight, self.marks.weight], dim=-1).T
+        inputs, weight = circular_neighbours(values), self.values.weight
+        if self.marks is not None:  # one product for both
+            inputs = torch.cat([inputs, marks], dim=-1)
+            weight = torch.cat([weight, self.marks.weight], dim=-1)
+        tokens = inputs @ weight.T
         if self.positions:
             tokens = tokens + sinusoids(values.shape[1], tokens.shape[-1], values)
         return self.dropout(tokens)
@@ -48,8 +51,9 @@ def sinusoids(length: int, width: int, like: Tensor) -> Tensor:
     Attention Is All You Need, section 3.5 (https://arxiv.org/abs/1706.03762). ``like`` gives dtype and
     device.
     """
-    step = torch.arange(length, dtype=torch.float32, device=like.device)[:, None]
-    feature = torch.arange(0, width, 2, dtype=torch.float32, device=like.device)
+    dtype = torch.promote_types(like.dtype, torch.float32)
+    step = torch.arange(length, dtype=dtype, device=like.device)[:, None]
+    feature = torch.arange(0, width, 2, dtype=dtype, device=like.device)
     angle = step * torch.exp(feature * (-math.log(10000.0) / width))
     table = torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width]
     return table.to(like.dtype)

@@ -134,7 +134,7 @@ class DecoderLayer(nn.Module):
 
 
 class SeasonalNorm(nn.LayerNorm):
-    """Layer norm whose result has the mean 0 over time in every feature, as the official code has it."""
+    """Layer norm less its mean over time, as in the official code; so the bias, kept for size, cancels."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``tokens`` (b, t, d) to the same shape."""
