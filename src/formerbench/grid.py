@@ -103,7 +103,10 @@ def _cells(study: Study, entry: Entry, model: ModelEntry, hyper_parameters: dict
         training = _laid_over([layer.get("training", {}) for layer in layers])
         options = _laid_over([model.options, *(layer.get("model", {}) for layer in layers)])
         if model.class_path is None:
-            options = asdict(configure(model.name, options))
+            options = {
+                key: list(value) if isinstance(value, tuple) else value  # as JSON gives it back
+                for key, value in asdict(configure(model.name, options)).items()
+            }
         yield Cell(
             study=study.study,
             dataset=entry.name,

@@ -88,6 +88,30 @@ def test_settings_are_laid_over_in_order():
     assert (changed["dlinear"].training.epochs, changed["patchtst"].training.epochs) == (1, 2)
 
 
+def test_official_lookbacks_are_each_models_own():
+    config = SMALL | {"models": ["patchtst", "autoformer"], "lookbacks": "official"}
+    found = {cell.model: cell.lookback for cell in cells(Study.from_config(config))}
+    assert found == {"patchtst": 336, "autoformer": 96}
+    with pytest.raises(StatedError, match="no official lookback of 'repeat'; list lookbacks instead"):
+        cells(Study.from_config(config | {"models": ["repeat"]}))
+
+
+def test_options_are_checked_by_their_kind():
+    def with_option(model, **options):
+        settings = {model: {"model": options}}
+        return cells(Study.from_config(SMALL | {"models": [model], "settings": settings}))
+
+    assert with_option("fedformer", kernels=[12, 24])[0].options["kernels"] == [12, 24]
+    with pytest.raises(StatedError, match="'kernels' should be a list of whole numbers from 1 on, not 24"):
+        with_option("fedformer", kernels=24)
+    with pytest.raises(StatedError, match="'quantiles' should be a list of shares below 1"):
+        with_option("tft", quantiles=[0.5, 3])
+    with pytest.raises(StatedError, match="'checkpoint' should be true or false, not 1"):
+        with_option("informer", checkpoint=1)
+    (cell,) = [c for c in with_option("tft", quantiles=[0.1, 0.9]) if c.horizon == 96]
+    assert cell.skip == "the quantiles lack 0.5, the point forecast"
+
+
 def test_cells_survive_json():
     for cell in cells(load_config(REPOSITORY / "config/quick.yaml")):
         assert Cell.from_dict(yaml.safe_load(yaml.safe_dump(cell.as_dict()))) == cell
