@@ -10,6 +10,7 @@ from formerbench.data.series import Series
 from formerbench.data.windows import Scaler, Windows
 from formerbench.errors import StatedError
 from formerbench.metrics import Scores
+from formerbench.models.batch import Batch
 
 
 def in_order(count: int, batch_size: int) -> Iterator[Tensor]:
@@ -34,6 +35,18 @@ def check_shape(forecast: Tensor, target: Tensor) -> Tensor:
             f"{tuple(target.shape)} is wanted"
         )
     return forecast
+
+
+def forecasts(model: torch.nn.Module, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """The point forecast (b, H, v) and, of a quantile model, all its levels (b, H, v, q).
+
+    Where the median is among the levels it is the point forecast, so that one pass gives both.
+    """
+    levels = tuple(getattr(model, "quantile_levels", ()))
+    if not levels:
+        return model(batch), None
+    quantiles = model.quantiles(batch)
+    return quantiles[..., levels.index(0.5)] if 0.5 in levels else model(batch), quantiles
 
 
 @torch.no_grad()
@@ -65,8 +78,8 @@ def evaluate(
     model.eval()
     for index in in_order(len(windows), batch_size):
         batch, target = windows.batch(index.to(device))
-        quantiles = model.quantiles(batch) if scores.levels.size else None
-        forecast = check_shape(model(batch), target).float().cpu().numpy()
+        point, quantiles = forecasts(model, batch)
+        forecast = check_shape(point, target).float().cpu().numpy()
         scores.update(
             forecast, target.cpu().numpy(), None if quantiles is None else quantiles.float().cpu().numpy()
         )

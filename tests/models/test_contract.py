@@ -26,10 +26,10 @@ TINY = {
         "dropout": 0.1,
     },
     "itransformer": {"d_model": 16, "n_heads": 2, "d_ff": 16, "dropout": 0.1},
-    "informer": {"d_model": 16, "n_heads": 2, "d_ff": 16, "label_len": 12, "factor": 2},
+    "informer": {"d_model": 32, "n_heads": 2, "d_ff": 32, "label_len": 12, "factor": 2},
     "autoformer": {"d_model": 16, "n_heads": 2, "d_ff": 16, "label_len": 12, "kernel": 5},
     "fedformer": {"d_model": 16, "n_heads": 2, "d_ff": 64, "label_len": 12, "modes": 8},
-    "tft": {"d_model": 16, "n_heads": 2},
+    "tft": {"d_model": 32, "n_heads": 2},
 }
 TRANSFORMERS = [name for name in TINY if name != "dlinear"]
 ATTENTION = [name for name in TRANSFORMERS if hasattr(MODELS[name].config, "attention")]
@@ -45,6 +45,8 @@ WITHOUT_GRADIENT = {
         r"\.queries\.bias",  # shifts all correlations alike: neither their order nor their softmax changes
         r"_norm\.bias",
     ),
+    # The batch norm of the distilling layer takes out what is the same at all steps.
+    "informer": (r"encoder\.0\.norm_feed_forward\.bias", r"distil\.0\.convolution\.bias"),
 }
 # Rows of param_counts.csv that are no sizes of ours.
 OTHER_MODELS = {
@@ -84,8 +86,9 @@ def official(model, dataset, horizon):
     (cell,) = cells(Study.from_config(config))
     # Since 2023 the official script gives Autoformer's ETTm1 the minute as a fifth time mark.
     n_marks = 5 if (model, dataset) == ("Autoformer", "ETTm1") else 4
+    variant = {"variant": "informer2020"} if name == "informer" else {}
     sizes = {"lookback": lookback, "horizon": horizon, "n_variates": find(dataset).variates}
-    return name, sizes | {"n_marks": n_marks} | cell.options
+    return name, sizes | {"n_marks": n_marks} | cell.options | variant
 
 
 def counts():
@@ -201,7 +204,8 @@ class TestSwitches:
                 torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
         counters = torch._dynamo.utils.counters
         assert counters["stats"]["unique_graphs"] > 0
-        assert not counters["graph_break"]
+        # Torch compiles around an LSTM, not through it.
+        assert all("LSTM" in reason for reason in counters["graph_break"])
 
     def test_half_precision_is_close(self, name):
         model = tiny(name, dropout=0.0).eval()
@@ -217,9 +221,9 @@ def trained(model):
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-@pytest.mark.parametrize("name", [name for name in ATTENTION if name != "informer"])
+@pytest.mark.parametrize("name", ATTENTION)
 def test_fused_and_materialised_attention_are_the_same_function(name):
-    fused, materialised = tiny(name, dropout=0.0), tiny(name, dropout=0.0, attention="materialised")
+    fused, materialised = (tiny(name, dropout=0.0, attention=how) for how in ("fused", "materialised"))
     inputs, target = batch(), torch.randn(8, H, V)
     losses = [model.loss(inputs, target) for model in (fused, materialised)]
     torch.testing.assert_close(*losses)
@@ -248,6 +252,10 @@ def test_explain_costs_nothing_and_changes_nothing(name):
 
 
 def test_errors_name_what_was_wanted():
+    with pytest.raises(StatedError, match="checkpoint and compile exclude each other"):
+        build("tft", lookback=96, horizon=8, n_variates=1, checkpoint=True, compile=True)
+    with pytest.raises(StatedError, match="lookback 24 is shorter than label_len 48"):
+        build("autoformer", lookback=24, horizon=8, n_variates=1)
     with pytest.raises(StatedError, match="lookback 4 is shorter than a patch of 16 steps"):
         build("patchtst", lookback=4, horizon=8, n_variates=1)
     with pytest.raises(StatedError, match="n_heads 3 does not divide d_model 128"):

@@ -77,7 +77,7 @@ class TransformerConfig(NoOptions):
         dropout: share of elements set to zero in training, where the paper's code has dropout.
         checkpoint: compute each layer again in the backward pass instead of keeping its activations; same
             function, less memory, more time.
-        compile: let ``torch.compile`` generate code for the model; same function.
+        compile: let ``torch.compile`` generate code for the model; same function. Not with ``checkpoint``.
     """
 
     d_model: int = 512
@@ -90,6 +90,10 @@ class TransformerConfig(NoOptions):
     def problem(self, shape: Shape) -> str | None:
         if self.d_model % self.n_heads:
             return f"n_heads {self.n_heads} does not divide d_model {self.d_model}"
+        if self.checkpoint and self.compile:
+            return (
+                "checkpoint and compile exclude each other; the compiler decides itself what to recompute"
+            )
         return None
 
 

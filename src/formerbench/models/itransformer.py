@@ -50,7 +50,7 @@ class ITransformer(Forecaster):
         maps = []
         for layer in self.layers:
             queries, keys, _ = layer.heads(tokens)
-            maps.append(attention_weights(queries, keys, layer.scale))
+            maps.append(attention_weights(queries * layer.scale, keys))
             tokens = layer(tokens)
         return {"variate_attention": torch.stack(maps)}
 

@@ -56,7 +56,7 @@ class PatchTST(Forecaster):
         b, _, v = batch.past.shape
         mean, sd = window_statistics(batch.past)
         _, scored = self.encode((batch.past - mean) / sd)
-        maps = [attention_weights(queries, keys, scale=1.0) for queries, keys in scored]
+        maps = [attention_weights(queries, keys) for queries, keys in scored]
         return {"patch_attention": torch.stack(maps).unflatten(1, (b, v))}
 
 

@@ -4,13 +4,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from formerbench.models.layers.dropout import dropout as drop
 
-def attention_weights(queries: Tensor, keys: Tensor, scale: float, mask: Tensor | None = None) -> Tensor:
-    """softmax(scale * q k^T): ``queries`` (..., t, d) and ``keys`` (..., s, d) to (..., t, s).
+
+def attention_weights(queries: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
+    """softmax(q k^T): scaled ``queries`` (..., t, d) and ``keys`` (..., s, d) to (..., t, s).
 
     A query gives no weight to keys where the boolean ``mask`` (..., t, s) is false.
     """
-    scores = queries @ keys.transpose(-2, -1) * scale
+    scores = queries @ keys.transpose(-2, -1)
     return torch.softmax(scores if mask is None else scores.masked_fill(~mask, -torch.inf), dim=-1)
 
 
@@ -29,12 +31,12 @@ def attend(
     Args:
         scale: factor of the scores.
         fused: use the fused kernel, which never forms the (..., t, s) weights.
-        dropout: share of weights set to zero; 0 outside training.
+        dropout: share of weights set to zero; 0 outside training. On the CPU it makes ``fused`` ineffective.
         mask: boolean (t, s), true where a query may look at a key.
     """
-    if not fused:
-        weights = attention_weights(queries, keys, scale, mask)
-        return functional.dropout(weights, dropout, training=dropout > 0) @ values
+    # The fused CPU kernel has no dropout: asked for it, it would form the weights as well, only slower.
+    if not fused or (dropout > 0 and queries.device.type == "cpu"):
+        return drop(attention_weights(queries * scale, keys, mask), dropout) @ values
     # The fused CPU kernel needs equal widths of q, k and v and otherwise silently takes the quadratic path.
     width = queries.shape[-1]
     padded = functional.pad(values, (0, width - values.shape[-1])) if values.shape[-1] < width else values

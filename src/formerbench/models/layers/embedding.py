@@ -19,27 +19,36 @@ def circular_neighbours(series: Tensor) -> Tensor:
 class TimeStepEmbedding(nn.Module):
     """One token per time step (Informer section 3.1 and appendix B, https://arxiv.org/abs/2012.07436).
 
-    The sum of a circular convolution of width 3 over the values and a linear map of the time marks, both
-    without bias. Informer adds fixed sinusoidal positions; Autoformer and FEDformer do without.
+    The sum of a circular convolution of width 3 over the values and a linear map of the time marks. Informer
+    adds fixed sinusoidal positions, Autoformer and FEDformer do without; its authors' code has biases, that
+    of the other two has none.
     """
 
     def __init__(
-        self, n_variates: int, n_marks: int, d_model: int, *, dropout: float, positions: bool = False
+        self,
+        n_variates: int,
+        n_marks: int,
+        d_model: int,
+        *,
+        dropout: float,
+        positions: bool = False,
+        bias: bool = False,
     ):
         super().__init__()
-        self.values = nn.Linear(3 * n_variates, d_model, bias=False)
+        self.values = nn.Linear(3 * n_variates, d_model, bias=bias)
         nn.init.kaiming_normal_(self.values.weight, nonlinearity="leaky_relu")
-        self.marks = nn.Linear(n_marks, d_model, bias=False) if n_marks else None
+        self.marks = nn.Linear(n_marks, d_model, bias=bias) if n_marks else None
         self.dropout = Dropout(dropout)
         self.positions = positions
 
     def forward(self, values: Tensor, marks: Tensor) -> Tensor:
         """``values`` (b, t, v) and ``marks`` (b, t, f) to tokens (b, t, d)."""
-        inputs, weight = circular_neighbours(values), self.values.weight
+        inputs, weight, bias = circular_neighbours(values), self.values.weight, self.values.bias
         if self.marks is not None:  # one product for both
             inputs = torch.cat([inputs, marks], dim=-1)
             weight = torch.cat([weight, self.marks.weight], dim=-1)
-        tokens = inputs @ weight.T
+            bias = None if bias is None else bias + self.marks.bias
+        tokens = nn.functional.linear(inputs, weight, bias)
         if self.positions:
             tokens = tokens + sinusoids(values.shape[1], tokens.shape[-1], values)
         return self.dropout(tokens)

@@ -41,7 +41,7 @@ class InterpretableAttention(nn.Module):
     def weights(self, tokens: Tensor, n_queries: int) -> Tensor:
         """Weights (b, h, t, s) of each head."""
         queries, keys = self._heads(tokens, n_queries)
-        return attention_weights(queries, keys, self.scale, causal_mask(n_queries, tokens))
+        return attention_weights(queries * self.scale, keys, causal_mask(n_queries, tokens))
 
     def _heads(self, tokens: Tensor, n_queries: int) -> tuple[Tensor, Tensor]:
         """Queries (b, h, t, d_k) and keys (b, h, s, d_k)."""

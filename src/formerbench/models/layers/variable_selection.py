@@ -1,5 +1,7 @@
 """Variable selection of the Temporal Fusion Transformer (section 4.2, https://arxiv.org/abs/1912.09363)."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -75,7 +77,7 @@ class ScalarVariableSelection(VariableSelection):
         self,
         own: Tensor | None,
         shared: Tensor | None,
-        embedding: tuple[Tensor, Tensor],
+        embedding: Sequence[Tensor],
         context: Tensor | None = None,
         recompute: bool = False,
     ) -> tuple[Tensor, Tensor]:
@@ -99,7 +101,8 @@ class ScalarVariableSelection(VariableSelection):
         if self.choose is None:
             weights = torch.ones_like(scalars)
         else:
-            weights = torch.softmax(self.choose(scalars, *embedding, context), dim=-1)  # eq. 6
+            scores = call(self.choose, scalars, *embedding, context, recompute=recompute)
+            weights = torch.softmax(scores, dim=-1)  # eq. 6
         columns = [*_columns(own), *_columns(shared)]
         maps = zip(*(part.split(1) for part in embedding), strict=True)
         transformed = [
