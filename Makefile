@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 QUICK := config/quick.yaml
 STATUS ?= failed
 STUDY = $(or $(CONFIG),$(QUICK))
+PEERS := .venv-peers
+ROUNDS ?= 5
 
-.PHONY: report test retry lint lock
+.PHONY: report test retry bench lint lock
 .DEFAULT_GOAL := report
 
 report: $(VENV)/installed
@@ -32,6 +34,17 @@ retry: $(VENV)/installed
 	@cells=$$($(BIN)/formerbench plan "$(STUDY)" --status "$(STATUS)") || exit 1; \
 	if [ -z "$$cells" ]; then echo "no cell of $(STUDY) has status $(STATUS)"; exit; fi; \
 	$(BIN)/snakemake --configfile "$(STUDY)" --forcerun $$cells
+
+# Time and memory of our models and of neuralforecast's: make bench ROUNDS=1 ONLY='--models tft --lookbacks 96'
+bench: $(PEERS)/installed
+	$(PEERS)/bin/python -m tests.peers.compare --rounds $(ROUNDS) $(ONLY)
+
+$(PEERS)/installed: tests/peers/requirements.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet $(TORCH)
+	$(PEERS)/bin/python -m pip install --quiet --requirement tests/peers/requirements.txt
+	$(PEERS)/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

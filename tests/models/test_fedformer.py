@@ -9,7 +9,7 @@ from safetensors.torch import load, save
 
 from formerbench.models import build
 from formerbench.models.batch import Batch
-from formerbench.models.layers.frequency import select_modes
+from formerbench.models.layers.frequency import complex_tanh, select_modes
 
 from . import slow
 
@@ -140,6 +140,16 @@ def test_several_kernels_are_mixed_by_value():
     torch.testing.assert_close(model(batch)[1], slow_forecast(model, batch, 1))
     model.loss(batch, torch.zeros(2, 6, 2, dtype=torch.float64)).backward()
     assert all(parameter.grad.abs().sum() > 0 for parameter in maps[:-2])
+
+
+def test_complex_tanh():
+    parts = torch.tensor([0.0, 1e-9, -1e-9, 0.3, -0.7, 1.5, -40.0, 400.0], dtype=torch.float64)
+    values = torch.complex(*(part.flatten() for part in torch.meshgrid(parts, parts, indexing="ij")))
+    expected = [cmath.tanh(value) for value in values.tolist()]
+    torch.testing.assert_close(complex_tanh(values), torch.tensor(expected, dtype=torch.complex128))
+    assert complex_tanh(values.to(torch.complex64)).isfinite().all()
+    few = torch.randn(7, dtype=torch.complex128, requires_grad=True)
+    assert torch.autograd.gradcheck(complex_tanh, few)
 
 
 class TestModes:

@@ -102,3 +102,11 @@ def test_explain_gives_weights_that_sum_to_one_and_follow_the_scores(model):
     assert maps.shape == (3, 2, V, HEADS, n, n)
     torch.testing.assert_close(maps.sum(dim=-1), torch.ones_like(maps[..., 0]))
     assert not torch.allclose(maps[0], maps[1])
+
+
+def test_attention_output_is_dropped_twice():
+    layer = build("patchtst", lookback=L, horizon=H, n_variates=V, dropout=0.3).layers[0]
+    torch.manual_seed(0)
+    dropped = layer.dropout(torch.ones(1000, 1000))
+    assert (dropped == 0).double().mean() == pytest.approx(1 - 0.7 * 0.7, abs=0.002)
+    assert dropped.max() == pytest.approx(1 / 0.7 / 0.7, rel=1e-3)

@@ -91,9 +91,7 @@ class TransformerConfig(NoOptions):
         if self.d_model % self.n_heads:
             return f"n_heads {self.n_heads} does not divide d_model {self.d_model}"
         if self.checkpoint and self.compile:
-            return (
-                "checkpoint and compile exclude each other; the compiler decides itself what to recompute"
-            )
+            return "checkpoint and compile exclude each other; the compiler decides itself what to recompute"
         return None
 
 

@@ -33,7 +33,7 @@ class ITransformer(Forecaster):
 
     def forward(self, batch: Batch) -> Tensor:
         mean, sd = window_statistics(batch.past) if self.config.normalise else (0, 1)
-        tokens = self.embed((batch.past - mean) / sd, batch.past_marks)
+        tokens = self.embed((batch.past - mean).div_(sd), batch.past_marks)
         for layer in self.layers:
             tokens = call(layer, tokens, recompute=self.config.checkpoint)
         forecast = self.head(self.norm(tokens[:, : batch.past.shape[-1]])).transpose(1, 2)  # (b, H, v)
@@ -41,7 +41,8 @@ class ITransformer(Forecaster):
 
     def embed(self, past: Tensor, marks: Tensor) -> Tensor:
         """Tokens (b, v + f, d) of the variates and the time marks (section 3.1)."""
-        return self.dropout(self.embedding(torch.cat([past, marks], dim=-1).transpose(1, 2)))
+        inputs = torch.cat([past, marks], dim=-1) if marks.shape[-1] else past
+        return self.dropout(self.embedding(inputs.transpose(1, 2)))
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """``variate_attention`` (layers, b, h, v + f, v + f): rows are queries, each sums to 1."""

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from formerbench.models.batch import Batch, Forecaster
 from formerbench.models.configs import PatchTSTConfig, Shape
-from formerbench.models.layers.attention import attend, attention_weights
+from formerbench.models.layers.attention import attend
 from formerbench.models.layers.checkpointing import call
 from formerbench.models.layers.dropout import Dropout
 from formerbench.models.layers.feed_forward import feed_forward
@@ -18,7 +18,8 @@ class PatchTST(Forecaster):
 
     Where paper, official code and ports disagree, this follows the official supervised code: batch
     normalisation inside the layers, residual attention scores (RealFormer), learned positions, patches
-    padded at the end, no affine in the window normalisation and no gradient through its statistics.
+    padded at the end, no affine in the window normalisation and no gradient through its statistics, and two
+    dropouts in a row on the attention's output.
     """
 
     def __init__(self, shape: Shape, config: PatchTSTConfig):
@@ -35,20 +36,20 @@ class PatchTST(Forecaster):
         b, _, v = batch.past.shape
         mean, sd = window_statistics(batch.past)
         mean, sd = mean.detach(), sd.detach()
-        tokens, _ = self.encode((batch.past - mean) / sd)
+        tokens, _ = self.encode((batch.past - mean).div_(sd))
         forecast = self.head(tokens.reshape(b * v, -1))  # (b v, H)
         return forecast.view(b, v, -1).transpose(1, 2) * sd + mean
 
-    def encode(self, past: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        """``past`` (b, L, v) to tokens (b v, n, d), and queries and keys (b v, h, n, d) up to each layer."""
+    def encode(self, past: Tensor) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
+        """``past`` (b, L, v) to tokens (b v, n, d), and what :func:`scores_of` takes of each layer."""
         series = past.transpose(1, 2).flatten(0, 1)  # (b v, L): variates are independent (section 3.1)
         padded = functional.pad(series, (0, self.config.stride), mode="replicate")
         patches = padded.unfold(-1, self.config.patch_len, self.config.stride)  # (b v, n, patch_len)
         tokens = self.dropout(self.embedding(patches) + self.position)
-        scored = [(None, None)]
+        scored = [()]
         for layer in self.layers:
-            tokens, *scores = call(layer, tokens, *scored[-1], recompute=self.config.checkpoint)
-            scored.append(scores)
+            tokens, *parts = call(layer, tokens, *scored[-1], recompute=self.config.checkpoint)
+            scored.append(parts)
         return tokens, scored[1:]
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
@@ -56,12 +57,17 @@ class PatchTST(Forecaster):
         b, _, v = batch.past.shape
         mean, sd = window_statistics(batch.past)
         _, scored = self.encode((batch.past - mean) / sd)
-        maps = [attention_weights(queries, keys) for queries, keys in scored]
+        maps = [torch.softmax(scores_of(*parts), dim=-1) for parts in scored]
         return {"patch_attention": torch.stack(maps).unflatten(1, (b, v))}
 
 
 class EncoderLayer(nn.Module):
-    """Post-norm encoder layer with residual attention scores and batch normalisation over features."""
+    """Post-norm encoder layer with residual attention scores and batch normalisation over features.
+
+    A layer's scores are the sum of q k^T over all layers so far (RealFormer). Fused attention takes them as
+    one product of the queries and keys of those layers side by side, which is exact; materialised attention
+    adds them up.
+    """
 
     def __init__(self, config: PatchTSTConfig):
         super().__init__()
@@ -75,26 +81,36 @@ class EncoderLayer(nn.Module):
         self.norm_attention = nn.BatchNorm1d(d)
         self.feed_forward = feed_forward(d, config.d_ff, dropout=config.dropout)
         self.norm_feed_forward = nn.BatchNorm1d(d)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = Dropout(1 - (1 - config.dropout) ** 2)  # two in a row are one
 
-    def forward(
-        self, tokens: Tensor, earlier_queries: Tensor | None, earlier_keys: Tensor | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """``tokens`` (b, n, d) to the same shape, and all queries and keys (b, h, n, d) so far."""
+    def forward(self, tokens: Tensor, *earlier: Tensor) -> tuple[Tensor, ...]:
+        """``tokens`` (b, n, d) to the same shape, and what :func:`scores_of` takes, ``earlier`` included.
+
+        That is queries and keys (b, h, n, d) of all layers so far, or scores (b, h, n, n).
+        """
         heads = self.project(tokens).unflatten(-1, (3, self.n_heads, -1))  # (b, n, 3, h, d)
         queries, keys, values = heads.permute(2, 0, 3, 1, 4)  # each (b, h, n, d)
-        queries = queries * self.scale
-        # A layer's scores are the sum of q k^T over all layers so far (RealFormer), which is one product
-        # of the concatenated queries and keys: exact, and the fused kernel stays possible.
-        if earlier_queries is not None:
-            queries = torch.cat([earlier_queries, queries], dim=-1)
-            keys = torch.cat([earlier_keys, keys], dim=-1)
-        mixed = attend(queries, keys, values, scale=1.0, fused=self.fused)
+        parts = (queries * self.scale, keys)
+        if self.fused:
+            if earlier:
+                parts = [torch.cat(pair, dim=-1) for pair in zip(earlier, parts, strict=True)]
+            mixed = attend(*parts, values, scale=1.0, fused=True)
+        else:
+            parts = [sum(earlier, scores_of(*parts))]
+            mixed = torch.softmax(*parts, dim=-1) @ values
         attended = self.out(mixed.transpose(1, 2).flatten(2))
         tokens = self._normalise(self.norm_attention, tokens + self.dropout(attended))
         tokens = self._normalise(self.norm_feed_forward, tokens + self.feed_forward(tokens))
-        return tokens, queries, keys
+        return tokens, *parts
 
     @staticmethod
     def _normalise(norm: nn.BatchNorm1d, tokens: Tensor) -> Tensor:
         return norm(tokens.flatten(0, 1)).view_as(tokens)  # statistics over batch and patches
+
+
+def scores_of(*parts: Tensor) -> Tensor:
+    """Scores (b, h, n, n) from scaled queries and keys (b, h, n, d); scores themselves stay what they are."""
+    if len(parts) == 1:
+        return parts[0]
+    queries, keys = parts
+    return queries @ keys.transpose(-2, -1)

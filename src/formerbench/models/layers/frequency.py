@@ -54,7 +54,7 @@ class FourierCrossAttention(nn.Module):
         """``queries`` (b, t, d) and ``keys`` (b, s, d) to (b, t, d)."""
         asking = self._heads(chosen_modes(queries, self.modes))  # (b, h, m, d)
         answering = self._heads(chosen_modes(keys, self.source_modes))  # (b, h, n, d)
-        scores = torch.tanh(asking @ answering.transpose(-2, -1))  # (b, h, m, n)
+        scores = complex_tanh(asking @ answering.transpose(-2, -1))  # (b, h, m, n)
         attended = (scores @ answering).transpose(1, 2).flatten(2)  # (b, m, d)
         mixed = _mix_modes(attended, self.weight) / queries.shape[-1] ** 2
         return series_of_modes(mixed, self.modes, queries.shape[1])
@@ -86,6 +86,35 @@ class FrequencyLayer(nn.Module):
         with torch.autocast(series.device.type, enabled=False):
             mixed = core(*(each if each is None else full_precision(each) for each in (queries, keys)))
         return self.out(mixed)
+
+
+def complex_tanh(values: Tensor) -> Tensor:
+    """tanh of complex ``values`` of any shape."""
+    return _ComplexTanh.apply(values)
+
+
+class _ComplexTanh(torch.autograd.Function):
+    """In real arithmetic: torch's own takes a number at a time on the CPU, half the time of a forecast."""
+
+    @staticmethod
+    def forward(values: Tensor) -> Tensor:
+        # With e = exp(-2 |x|), tanh(x + iy) = (sign(x) (1 - e^2) + 2i e sin 2y) / (1 + e^2 + 2 e cos 2y).
+        # Beyond 40 nothing changes, but e would be so small that processors slow down.
+        x, angle = values.real.clamp(-40, 40), 2 * values.imag
+        shrink = torch.exp(-2 * x.abs())
+        square = shrink * shrink
+        denominator = 1 + square + 2 * shrink * angle.cos()
+        rest = torch.expm1(-4 * x.abs())  # e^2 - 1 without cancellation; only its size is wanted
+        return torch.complex(rest.copysign(x) / denominator, 2 * shrink * angle.sin() / denominator)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output) -> None:
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor):
+        (tanh,) = ctx.saved_tensors
+        return gradient * (1 - tanh * tanh).conj()
 
 
 def select_modes(length: int, count: int, how: str) -> Tensor:
