@@ -385,17 +385,19 @@ def test_dropout_of_weights_takes_the_fused_kernel_away_on_the_cpu():
 
 
 @pytest.mark.parametrize("layers", [1, 3])
-def test_fused_and_materialised_patchtst_differ_by_padding_and_by_scores_computed_again(layers):
-    """In layer k the fused kernel has queries and keys of k widths, and values padded with zeros to that."""
+def test_fused_and_materialised_patchtst_differ_by_the_depth_of_each_layer(layers):
+    """In layer k the fused kernel has queries and keys of k widths, and values padded with zeros to that.
+
+    Materialised, there are two products of one width forward and four backward; fused, two and five of k.
+    """
     batch = make_batch()
     options = {"patch_len": 8, "stride": 4, "layers": layers}
     fused = counts(make_model("patchtst", attention="fused", **options), batch)
     materialised = counts(make_model("patchtst", attention="materialised", **options), batch)
     product = 2 * (2 * 3) * 6**2 * 16  # (b v) patches^2 d, over all heads
     depths = range(1, layers + 1)
-    padding = sum(product * (depth - 1) for depth in depths)
-    assert fused[0] == materialised[0] + padding
-    assert fused[1] == materialised[1] + 2 * padding + sum(product * depth for depth in depths)
+    assert fused[0] == materialised[0] + sum(product * (2 * depth - 2) for depth in depths)
+    assert fused[1] == materialised[1] + sum(product * (5 * depth - 4) for depth in depths)
 
 
 def test_counting_leaves_the_parameters_and_numbers_of_a_model_alone():
