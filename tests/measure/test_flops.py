@@ -356,6 +356,12 @@ def counts(model, batch) -> tuple[int, int]:
     return forward, count(lambda: losses[0].backward())
 
 
+def test_a_view_of_a_parameter_may_be_an_input_without_gradients():
+    layer, table = nn.Linear(4, 5), nn.Parameter(torch.ones(8, 4))
+    with torch.no_grad():
+        assert count(lambda: layer(table[:3])) == 2 * 3 * 4 * 5
+
+
 def test_a_repeated_value_takes_no_flop():
     assert count(lambda: build("repeat", **SHAPE)(make_batch())) == 0
 
@@ -384,20 +390,27 @@ def test_dropout_of_weights_takes_the_fused_kernel_away_on_the_cpu():
     assert counts(variants[0], batch) == counts(variants[1], batch)
 
 
-@pytest.mark.parametrize("layers", [1, 3])
-def test_fused_and_materialised_patchtst_differ_by_the_depth_of_each_layer(layers):
-    """In layer k the fused kernel has queries and keys of k widths, and values padded with zeros to that.
-
-    Materialised, there are two products of one width forward and four backward; fused, two and five of k.
-    """
-    batch = make_batch()
-    options = {"patch_len": 8, "stride": 4, "layers": layers}
+def test_fused_and_materialised_patchtst_differ_by_the_scores_computed_again():
+    batch, options = make_batch(), {"patch_len": 8, "stride": 4, "layers": 1}
     fused = counts(make_model("patchtst", attention="fused", **options), batch)
     materialised = counts(make_model("patchtst", attention="materialised", **options), batch)
-    product = 2 * (2 * 3) * 6**2 * 16  # (b v) patches^2 d, over all heads
-    depths = range(1, layers + 1)
-    assert fused[0] == materialised[0] + sum(product * (2 * depth - 2) for depth in depths)
-    assert fused[1] == materialised[1] + sum(product * (5 * depth - 4) for depth in depths)
+    scores = 2 * (2 * 3) * 6**2 * 16  # (b v) patches^2 d, over all heads
+    assert fused[0] == materialised[0]
+    assert fused[1] == materialised[1] + scores
+
+
+def test_deeper_layers_of_fused_patchtst_have_wider_products():
+    """In layer k the fused kernel has queries and keys of k widths, and values padded with zeros to that."""
+    layers, d, series, patches = 3, 16, 2 * 3, 6
+    model = make_model("patchtst", attention="fused", patch_len=8, stride=4, layers=layers)
+    forward, backward = counts(model, make_batch())
+    tokens = series * patches
+    embedding = 2 * tokens * 8 * d
+    linear = layers * 2 * tokens * (4 * d * d + 2 * d * 32) + 2 * series * patches * d * 8
+    product = 2 * series * patches**2 * d
+    widths = sum(range(1, layers + 1))
+    assert forward == embedding + linear + 2 * widths * product
+    assert backward == embedding + 2 * linear + 5 * widths * product  # no gradient of the patches
 
 
 def test_counting_leaves_the_parameters_and_numbers_of_a_model_alone():

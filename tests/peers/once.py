@@ -62,8 +62,6 @@ def prepare(side, pair: Pair, phase: str) -> Callable[[], tuple[nn.Module, Calla
     def build():
         model = side.build(pair).train(phase == "train_step")
         if phase == "inference":
-            # Beside no_grad: FlopCounterMode fails on a view of a parameter that could have a gradient.
-            model.requires_grad_(False)
             forward = torch.no_grad()(lambda: model(batch))
             return model, forward, forward
         optimizer = Adam(model)
