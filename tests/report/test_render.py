@@ -346,6 +346,24 @@ def test_answer_says_one_seed_gives_no_noise_estimate(tmp_path):
     assert "One seed: no noise estimate" in answer(tmp_path, seeds=(1,))
 
 
+def test_answer_says_so_where_two_models_are_level(tmp_path):
+    def level(rows):
+        for model, mse in (("itransformer", 0.30000), ("patchtst", 0.30001)):
+            rows.loc[rows["model"] == model, "mse"] = mse
+
+    words = answer(tmp_path, level, seeds=(1,))
+    assert "PatchTST (0.300) is level with it: less than 0.1 % apart." in words
+    assert "0.0" not in words
+
+
+def test_budget_says_what_validation_and_test_look_at(tmp_path):
+    budget = {"steps": 300, "seconds": None, "validation_windows": 512}
+    render(write_tables(tmp_path / "tables", budget=budget), tmp_path)
+    text = " ".join(Page(tmp_path / "index.html").text.split())
+    assert "at most 300 training steps. Validation looks at 512 windows, spread evenly." in text
+    assert "The test is on every window." in text
+
+
 def test_unknown_models_get_colours_of_their_own_whatever_their_order():
     many = [f"own{i}" for i in range(30)]
     found = styles([*SKILL, *many])

@@ -64,9 +64,11 @@ def _lookback(tried: int) -> str:
 def _budget(budget: dict) -> str:
     limits = [count(int(budget["steps"]), "training step")] if budget.get("steps") else []
     limits += [f"{budget['seconds']:g} s of training"] if budget.get("seconds") else []
+    watched = budget.get("validation_windows")
+    sample = f" Validation looks at {watched:,} windows, spread evenly." if watched else ""
     if not limits:
-        return "none; training ends by patience or after all epochs."
-    return f"a cell trains for at most {' or '.join(limits)}."
+        return f"none; training ends by patience or after all epochs.{sample}"
+    return f"a cell trains for at most {' or '.join(limits)}.{sample} The test is on every window."
 
 
 def _dataset(facts: dict, name: str) -> dict:

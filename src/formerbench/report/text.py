@@ -83,6 +83,8 @@ def _single(verdict: Verdict, styles: dict[str, Style]) -> list[str]:
 
 def _lead(verdict: Verdict, styles: dict[str, Style]) -> str:
     next_best = f"{styles[verdict.second['model']].label} ({score_text(verdict.second['mse'])})"
+    if verdict.lead < 0.05 and not verdict.tied:  # reads as 0.0 %
+        return f"{next_best} is level with it: less than 0.1 % apart."
     if verdict.tied is None:
         lead = f"It leads {next_best} by {percent(verdict.lead)}."
         return f"{lead} One seed: no noise estimate, so this may be luck."
