@@ -12,9 +12,9 @@ from ..peers import table
 from ..peers.settings import PEERS, pairs
 
 
-def run(ms, mb, parameters=2**20, flops=100, share=0.5, busy=False):
-    names = ("ms", "mb", "parameters", "flops", "share_of_peak", "busy")
-    return dict(zip(names, (ms, mb, parameters, flops, share, busy), strict=True))
+def run(ms, mb, parameters=2**20, flops=100, busy=False):
+    counted = {"flops": flops, "phase_flops": 3 * flops, "peak": 1e6}
+    return counted | {"ms": ms, "mb": mb, "parameters": parameters, "busy": busy}
 
 
 @pytest.mark.parametrize("pair", pairs(), ids=lambda pair: f"{pair.model}-{pair.lookback}")
@@ -45,6 +45,15 @@ def test_parameters_and_their_states_do_not_count_as_memory():
     (pair,) = pairs(["informer"], [96])
     assert table.row(pair, "train_step", rounds)["memory_ratio"] == pytest.approx((20 - 16) / (28 - 16))
     assert table.row(pair, "inference", rounds)["memory_ratio"] == pytest.approx((20 - 4) / (28 - 4))
+
+
+def test_the_share_of_peak_is_the_work_of_a_step_over_its_time():
+    (pair,) = pairs(["informer"], [96])
+    ours = [run(1, 20), run(3, 20), run(2, 20)]
+    del ours[1]["flops"], ours[1]["phase_flops"]  # counted in one run alone
+    row = table.row(pair, "train_step", table.Rounds(ours, [run(1, 20)] * 3))
+    assert row["share_of_peak"] == pytest.approx(3 * 100 / 0.002 / 1e6)
+    assert table.row(pair, "inference", table.Rounds(ours, [run(1, 20)] * 3))["share_of_peak"] is None
 
 
 def test_the_interval_is_that_of_paired_ratios():

@@ -27,10 +27,11 @@ class NotRun(Exception):
     """A process of ``once`` ended without a result."""
 
 
-def run(side: str, pair: Pair, phase: str, arguments: argparse.Namespace) -> dict:
+def run(side: str, pair: Pair, phase: str, arguments: argparse.Namespace, *, count: bool) -> dict:
     """One measurement in a fresh process; again, a few times, if the machine was busy with something else."""
     command = [sys.executable, "-m", f"{__package__}.once", side, pair.model, str(pair.lookback), phase]
     command += ["--threads", str(arguments.threads), "--seconds", str(arguments.seconds)]
+    command += ["--count"] * count
     limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(arguments.threads))
     for _ in range(arguments.tries):
         done = subprocess.run(command, cwd=ROOT, env=os.environ | limits, capture_output=True, text=True)
@@ -56,7 +57,7 @@ def compare(pair: Pair, phase: str, arguments: argparse.Namespace) -> table.Roun
             if side == "peer" and problem:
                 continue
             try:
-                found[side].append(run(side, pair, phase, arguments))
+                found[side].append(run(side, pair, phase, arguments, count=not found[side]))
             except NotRun as error:
                 if side == "ours":
                     raise

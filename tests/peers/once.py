@@ -82,8 +82,8 @@ def rehearse(side, pair: Pair, phase: str) -> None:
     run()
 
 
-def measure(side, pair: Pair, phase: str, *, threads: int, seconds: float) -> dict:
-    """Median milliseconds and peak MB of ``phase``, and the FLOPs of it and of a forward pass."""
+def measure(side, pair: Pair, phase: str, *, threads: int, seconds: float, count: bool) -> dict:
+    """Median milliseconds and peak MB of ``phase``; if ``count``, the FLOPs of it and of a forward pass."""
     rehearse(side, pair, phase)
     build = prepare(side, pair, phase)
     load, memory, clock = OtherLoad(), PeakMemory("cpu"), StepClock("cpu")
@@ -94,15 +94,13 @@ def measure(side, pair: Pair, phase: str, *, threads: int, seconds: float) -> di
         with clock.step():
             run()
     peak_mb, busy = memory.mb(), load.busy()
-    time_ms = statistics.median(clock.times_ms)
-    work, forward_work = flops.count(run), flops.count(forward)
-    return {
-        "ms": time_ms,
+    counted = {"flops": flops.count(forward), "phase_flops": flops.count(run)} if count else {}
+    return counted | {
+        "ms": statistics.median(clock.times_ms),
         "mb": peak_mb,
         "repeats": len(clock.times_ms),
         "parameters": sum(each.numel() * (1 + each.is_complex()) for each in model.parameters()),
-        "flops": forward_work,
-        "share_of_peak": work / (time_ms / 1e3) / flops.peak("cpu", threads),
+        "peak": flops.peak("cpu", threads),
         "busy": busy,
     }
 
@@ -115,6 +113,7 @@ def main() -> None:
     parser.add_argument("phase", choices=PHASES)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=3.0, help="how long to repeat the step")
+    parser.add_argument("--count", action="store_true", help="count FLOPs, too: they are the same each time")
     arguments = parser.parse_args()
     # The longest of the peer's models take most of a small machine's memory: end them before anything else.
     Path("/proc/self/oom_score_adj").write_text("1000")
@@ -126,8 +125,8 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     load_libraries("cpu")
-    found = measure(side, pair, arguments.phase, threads=arguments.threads, seconds=arguments.seconds)
-    print(json.dumps(found))
+    options = {"threads": arguments.threads, "seconds": arguments.seconds, "count": arguments.count}
+    print(json.dumps(measure(side, pair, arguments.phase, **options)))
 
 
 if __name__ == "__main__":

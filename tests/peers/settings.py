@@ -62,8 +62,8 @@ PEERS = MappingProxyType(
             theirs={"revin_subtract_last": False, "res_attention": True, "batch_normalization": False},
             n_marks=0,
             n_variates=1,
-            note="ours never forms the residual scores: layer n multiplies the queries and keys of layers "
-            "1 to n, which is more FLOPs; the peer drops the attention output twice, ours once",
+            note="up to 42 patches ours adds up the residual scores, as the peer does; above, it never forms "
+            "them, and layer n multiplies the queries and keys of layers 1 to n, which is more FLOPs",
         ),
         "itransformer": Peer(
             name="iTransformer",
@@ -151,7 +151,7 @@ class Pair:
     @property
     def ours(self) -> dict:
         """Options of our model."""
-        return self._common() | self._label_len() | self.peer.ours
+        return self._common() | self._label_len() | self._attention() | self.peer.ours
 
     @property
     def theirs(self) -> dict:
@@ -162,6 +162,11 @@ class Pair:
     def _common(self) -> dict:
         d_ff = {"d_ff": (4 if self.d_model == 512 else 2) * self.d_model} if "d_ff" in self.peer.names else {}
         return {"d_model": self.d_model} | d_ff | self.peer.options
+
+    def _attention(self) -> dict:
+        """For a few patches the weights are cheaper to form than to avoid."""
+        few = self.model == "patchtst" and self.lookback <= 336
+        return {"attention": "materialised"} if few else {}
 
     def _label_len(self) -> dict:
         """The peer gives the label length as a share of the lookback."""

@@ -56,8 +56,8 @@ def row(pair: Pair, phase: str, rounds: Rounds) -> dict:
     memory = rounds.ratios(lambda run: activations_mb(run, phase)) if peer else []
     trains = phase == "train_step"
     columns = {
-        "share_of_peak": ours.get("share_of_peak") if trains else None,
-        "peer_share_of_peak": peer.get("share_of_peak") if trains else None,
+        "share_of_peak": _share_of_peak(ours) if trains else None,
+        "peer_share_of_peak": _share_of_peak(peer) if trains and peer else None,
         "note": rounds.problem or note(pair, ours, peer),
         "busy": any(run["busy"] for run in rounds.ours + rounds.peer),
     }
@@ -71,7 +71,12 @@ def row(pair: Pair, phase: str, rounds: Rounds) -> dict:
 
 
 def _side(runs: list[dict]) -> dict:
-    return {name: median(run[name] for run in runs) for name in runs[0]} if runs else {}
+    """Medians over the runs; FLOPs are counted in the first alone."""
+    return {name: median(run[name] for run in runs if name in run) for name in runs[0]} if runs else {}
+
+
+def _share_of_peak(side: dict) -> float:
+    return side["phase_flops"] / (side["ms"] / 1e3) / side["peak"]
 
 
 def activations_mb(run: dict, phase: str) -> float:
