@@ -1,6 +1,7 @@
 """Scores of a model on every window of a split; the last partial batch counts like any other."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import torch
@@ -72,19 +73,26 @@ def evaluate(
     scaler = Scaler.fit(series)
     windows = Windows(series, lookback, horizon, split, scaler, device)
     scores = Scores(series, scaler, getattr(model, "quantile_levels", ()))
-    shown = dict.fromkeys(map(str, shown_windows(len(windows))))
+    shown = dict.fromkeys(shown_windows(len(windows)))
     target_column = series.columns.index(series.target)
+    with _evaluation_mode(model):
+        for index in in_order(len(windows), batch_size):
+            batch, target = windows.batch(index.to(device))
+            point, quantiles = forecasts(model, batch)
+            forecast = check_shape(point, target).float().cpu().numpy()
+            quantiles = None if quantiles is None else quantiles.float().cpu().numpy()
+            scores.update(forecast, target.cpu().numpy(), quantiles)
+            for number, scaled in zip(index.tolist(), forecast, strict=True):
+                if number in shown:
+                    shown[number] = scaler.unscale(scaled)[:, target_column].tolist()
+    return scores.result() | {"forecasts": {str(number): values for number, values in shown.items()}}
+
+
+@contextmanager
+def _evaluation_mode(model: torch.nn.Module) -> Iterator[None]:
     was_training = model.training
     model.eval()
-    for index in in_order(len(windows), batch_size):
-        batch, target = windows.batch(index.to(device))
-        point, quantiles = forecasts(model, batch)
-        forecast = check_shape(point, target).float().cpu().numpy()
-        scores.update(
-            forecast, target.cpu().numpy(), None if quantiles is None else quantiles.float().cpu().numpy()
-        )
-        for number, scaled in zip(index.tolist(), forecast, strict=True):
-            if str(number) in shown:
-                shown[str(number)] = scaler.unscale(scaled)[:, target_column].tolist()
-    model.train(was_training)
-    return scores.result() | {"forecasts": shown}
+    try:
+        yield
+    finally:
+        model.train(was_training)

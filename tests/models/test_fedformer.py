@@ -83,17 +83,20 @@ def inputs(b=2, lookback=11, horizon=6):
 
 def slow_forecast(model, batch, number):
     weights = dict(model.named_parameters())
-    modes, source_modes = model.cross_attention.modes.tolist(), model.cross_attention.source_modes.tolist()
+    official = model.config.variant == "official"
+    asking, answering = model.cross_attention.modes.tolist(), model.cross_attention.source_modes.tolist()
 
     def attend(prefix, series, source):
         queries = slow.linear(weights, prefix + "queries.", series)
         if "cross" in prefix:
             keys = slow.linear(weights, prefix + "keys.", source)
-            out = cross_of_one(weights["cross_attention.weight"], modes, source_modes, queries, keys)
+            out = cross_of_one(weights["cross_attention.weight"], asking, answering, queries, keys)
         else:
             side = "encoder" if prefix.startswith("encoder") else "decoder"
-            kept = source_modes if side == "encoder" else modes
-            out = block_of_one(weights[f"{side}_block.weight"], kept, queries, model.config.displace_modes)
+            kept = getattr(model, f"{side}_block").modes.tolist()
+            out = block_of_one(weights[f"{side}_block.weight"], kept, queries, official)
+        if official:  # (h, e, t) in memory is taken for (t, h e)
+            out = torch.stack([out[i % len(out), i // len(out)] for i in range(out.numel())]).view(out.shape)
         return slow.linear(weights, prefix + "out.", out)
 
     def decompose(series):
@@ -112,7 +115,7 @@ def slow_forecast(model, batch, number):
     ("lookback", "options"),
     [
         (11, {}),
-        (12, {"displace_modes": True, "kernels": [4]}),
+        (12, {"variant": "official", "kernels": [4]}),
         (5, {"modes": 64, "mode_select": "lowest", "kernels": [30], "decoder_layers": 2}),
         (2, {"label_len": 1}),
     ],

@@ -107,7 +107,7 @@ PEERS = MappingProxyType(
             options=_TWO_AND_ONE | {"modes": 64, "mode_select": "random"},
             names=_ENCODER_DECODER | {"modes": "modes", "mode_select": "mode_select"},
             # The peer cannot run with an even kernel.
-            ours={"kernels": (25,), "displace_modes": True},
+            ours={"kernels": (25,), "variant": "official"},
             theirs={"MovingAvg_window": 25, "decoder_input_size_multiplier": 0.5},
             n_marks=4,
             n_variates=1,

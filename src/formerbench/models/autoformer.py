@@ -36,6 +36,7 @@ class Autoformer(ProgressiveDecomposition):
             decomposition=partial(SeriesDecomposition, config.kernel),
         )
 
+    @torch.no_grad()
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """Parts of the forecast and the delays behind it.
 
@@ -46,9 +47,8 @@ class Autoformer(ProgressiveDecomposition):
         encoder = [layer.attention for layer in self.encoder]
         decoder = [part for layer in self.decoder for part in (layer.attention, layer.cross_attention)]
         shown = {}
-        with torch.no_grad():
-            inputs = inputs_of([*encoder, *decoder], lambda: shown.update(self._named_parts(batch)))
-            chosen = [part.delays(*given) for part, given in zip([*encoder, *decoder], inputs, strict=True)]
+        inputs = inputs_of([*encoder, *decoder], lambda: shown.update(self._named_parts(batch)))
+        chosen = [part.delays(*given) for part, given in zip([*encoder, *decoder], inputs, strict=True)]
         for prefix, found in (("", chosen[: len(encoder)]), ("decoder_", chosen[len(encoder) :])):
             delays, weights = zip(*found, strict=True)
             shown |= {f"{prefix}delays": torch.stack(delays), f"{prefix}weights": torch.stack(weights)}

@@ -33,5 +33,8 @@ class Forecaster(nn.Module):
         return functional.mse_loss(self(batch), target)
 
     def explain(self, batch: Batch) -> dict[str, Tensor]:
-        """Named tensors of what the model can show of its inside for ``batch``."""
+        """Named tensors, without gradients, of what the model can show of its inside for ``batch``.
+
+        They belong to the forecast that the model makes in the same mode; put it into evaluation mode first.
+        """
         return {}

@@ -1,6 +1,7 @@
 """Hyper-parameters of every model, importable without torch so that a plan can be checked anywhere.
 
-Defaults are those of the official code; ``config/models.yaml`` holds the settings per data set.
+Defaults are those of the official code, but for TFT, whose paper has no data set of ours, and FEDformer's
+``variant``; ``config/models.yaml`` holds the settings per data set.
 """
 
 from dataclasses import dataclass
@@ -167,8 +168,8 @@ class InformerConfig(DecoderConfig):
             does.
         distil: halve the length between encoder layers.
         variant: ``informer2020``, the authors' code, or ``thuml``, the one that the published results at
-            L=96 come from; they differ in the cross attention, the padding of the distilling convolution and
-            the order in which heads are put together.
+            L=96 come from; they differ in the cross attention, the padding of the distilling convolution,
+            the biases of the embedding and where heads and time steps are mixed up.
     """
 
     factor: int = 5
@@ -199,14 +200,15 @@ class FEDformerConfig(DecoderConfig):
     Attributes:
         modes: at most so many frequencies are kept.
         mode_select: ``random`` frequencies or the ``lowest``.
-        displace_modes: write the kept frequencies to the lowest slots, as the official Fourier block does;
-            otherwise each stays where it was, as in the paper.
+        variant: ``paper``, or ``official`` for two slips of the authors' code that the published results come
+            with: a Fourier block moves the kept frequencies to the lowest slots, and the layers mix up time
+            and features of what they give.
         kernels: widths of the moving averages that are mixed, time steps.
     """
 
     modes: int = 64
     mode_select: Literal["random", "lowest"] = "random"
-    displace_modes: bool = False
+    variant: Literal["paper", "official"] = "paper"
     kernels: tuple[int, ...] = (24,)
 
     def problem(self, shape: Shape) -> str | None:
@@ -239,4 +241,8 @@ class TFTConfig(TransformerConfig):
     def problem(self, shape: Shape) -> str | None:
         if 0.5 not in self.quantiles:
             return "the quantiles lack 0.5, the point forecast"
+        if len(set(self.quantiles)) < len(self.quantiles) or min(self.quantiles) <= 0:
+            return f"quantiles are different numbers between 0 and 1, not {list(self.quantiles)}"
+        if self.d_model == 1:
+            return "d_model 1 is too narrow"
         return super().problem(shape)

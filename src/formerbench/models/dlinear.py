@@ -1,5 +1,6 @@
 """DLinear: Are Transformers Effective for Time Series Forecasting? https://arxiv.org/abs/2205.13504"""
 
+import torch
 from torch import Tensor, nn
 
 from formerbench.models.batch import Batch, Forecaster
@@ -20,5 +21,14 @@ class DLinear(Forecaster):
         self.trend = nn.Linear(shape.lookback, shape.horizon)
 
     def forward(self, batch: Batch) -> Tensor:
+        return sum(self.parts(batch))
+
+    def parts(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the seasonal part and the trend contribute to the forecast, each (b, H, v)."""
         seasonal, trend = (part.transpose(1, 2) for part in self.decomposition(batch.past))  # (b, v, L)
-        return (self.seasonal(seasonal) + self.trend(trend)).transpose(1, 2)  # (b, H, v)
+        return self.seasonal(seasonal).transpose(1, 2), self.trend(trend).transpose(1, 2)
+
+    @torch.no_grad()
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """``seasonal`` and ``trend`` (b, H, v), which add up to the forecast."""
+        return dict(zip(("seasonal", "trend"), self.parts(batch), strict=True))

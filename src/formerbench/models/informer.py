@@ -61,6 +61,7 @@ class Informer(Forecaster):
             return tokens
         return call(self.distil[depth], tokens, recompute=self.config.checkpoint)
 
+    @torch.no_grad()
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """What the attention of each encoder layer looks at, the layers numbered from 0.
 
@@ -93,7 +94,8 @@ class Attention(nn.Module):
     Args:
         kind: ``prob_sparse``, ``fused`` or ``materialised``.
         causal: a time step attends to those up to it only.
-        mix: put heads together without moving them beside their feature axis, as the authors' decoder does.
+        mix: read the memory of (h, t, d) as (t, h d) when heads are put together, as the codes do by a
+            missing transposition; it carries information between time steps.
     """
 
     def __init__(self, config: InformerConfig, kind: str, *, causal: bool = False, mix: bool = False):
@@ -143,10 +145,15 @@ class Attention(nn.Module):
         """What self attention over ``tokens`` (b, t, d) looks at, see :meth:`Informer.explain`."""
         queries, keys, _ = self.heads(tokens, tokens)
         if self.kind == "prob_sparse":
-            positions, measured = select_queries(queries, keys, self.config.factor, redraw=self.training)
+            positions, measured = select_queries(queries, keys, self.config.factor, redraw=False)
             return {"selected_queries": positions, "sparsity": measured}
         queries, keys = (self.scale * queries).transpose(1, 2), keys.transpose(1, 2)
         return {"attention": attention_weights(queries, keys)}
+
+
+def _thuml_mix(config: InformerConfig) -> bool:
+    """Whether every ProbSparse attention mixes up heads and time steps, as thuml's code has it."""
+    return config.variant == "thuml" and config.attention == "prob_sparse"
 
 
 class EncoderLayer(nn.Module):
@@ -154,7 +161,7 @@ class EncoderLayer(nn.Module):
 
     def __init__(self, config: InformerConfig):
         super().__init__()
-        self.attention = Attention(config, config.attention)
+        self.attention = Attention(config, config.attention, mix=_thuml_mix(config))
         self.norm_attention = nn.LayerNorm(config.d_model)
         self.feed_forward = feed_forward(config.d_model, config.d_ff, dropout=config.dropout)
         self.norm_feed_forward = nn.LayerNorm(config.d_model)
@@ -201,9 +208,11 @@ class DecoderLayer(nn.Module):
         super().__init__()
         d, authors = config.d_model, config.variant == "informer2020"
         full = "fused" if config.attention == "prob_sparse" else config.attention
-        self.attention = Attention(config, config.attention, causal=True, mix=authors)
+        self.attention = Attention(config, config.attention, causal=True, mix=authors or _thuml_mix(config))
         self.norm_attention = nn.LayerNorm(d)
-        self.cross_attention = Attention(config, full if authors else config.attention)
+        self.cross_attention = Attention(
+            config, full if authors else config.attention, mix=_thuml_mix(config)
+        )
         self.norm_cross_attention = nn.LayerNorm(d)
         self.feed_forward = feed_forward(d, config.d_ff, dropout=config.dropout)
         self.norm_feed_forward = nn.LayerNorm(d)

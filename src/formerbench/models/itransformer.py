@@ -44,6 +44,7 @@ class ITransformer(Forecaster):
         inputs = torch.cat([past, marks], dim=-1) if marks.shape[-1] else past
         return self.dropout(self.embedding(inputs.transpose(1, 2)))
 
+    @torch.no_grad()
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """``variate_attention`` (layers, b, h, v + f, v + f): rows are queries, each sums to 1."""
         mean, sd = window_statistics(batch.past) if self.config.normalise else (0, 1)

@@ -46,12 +46,13 @@ class PatchTST(Forecaster):
         padded = functional.pad(series, (0, self.config.stride), mode="replicate")
         patches = padded.unfold(-1, self.config.patch_len, self.config.stride)  # (b v, n, patch_len)
         tokens = self.dropout(self.embedding(patches) + self.position)
-        scored = [()]
+        scored, earlier = [], ()
         for layer in self.layers:
-            tokens, *parts = call(layer, tokens, *scored[-1], recompute=self.config.checkpoint)
-            scored.append(parts)
-        return tokens, scored[1:]
+            tokens, *earlier = call(layer, tokens, *earlier, recompute=self.config.checkpoint)
+            scored.append(earlier)
+        return tokens, scored
 
+    @torch.no_grad()
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """``patch_attention`` (layers, b, v, h, n, n): rows are queries, each sums to 1."""
         b, _, v = batch.past.shape
@@ -90,18 +91,22 @@ class EncoderLayer(nn.Module):
         """
         heads = self.project(tokens).unflatten(-1, (3, self.n_heads, -1))  # (b, n, 3, h, d)
         queries, keys, values = heads.permute(2, 0, 3, 1, 4)  # each (b, h, n, d)
-        parts = (queries * self.scale, keys)
+        queries = queries * self.scale
         if self.fused:
             if earlier:
-                parts = [torch.cat(pair, dim=-1) for pair in zip(earlier, parts, strict=True)]
-            mixed = attend(*parts, values, scale=1.0, fused=True)
+                queries, keys = (
+                    torch.cat(both, dim=-1) for both in zip(earlier, (queries, keys), strict=True)
+                )
+            mixed = attend(queries, keys, values, scale=1.0, fused=True)
+            scored = queries, keys
         else:
-            parts = [sum(earlier, scores_of(*parts))]
-            mixed = torch.softmax(*parts, dim=-1) @ values
+            scores = scores_of(queries, keys) + sum(earlier)
+            mixed = torch.softmax(scores, dim=-1) @ values
+            scored = (scores,)
         attended = self.out(mixed.transpose(1, 2).flatten(2))
         tokens = self._normalise(self.norm_attention, tokens + self.dropout(attended))
         tokens = self._normalise(self.norm_feed_forward, tokens + self.feed_forward(tokens))
-        return tokens, *parts
+        return tokens, *scored
 
     @staticmethod
     def _normalise(norm: nn.BatchNorm1d, tokens: Tensor) -> Tensor:

@@ -31,7 +31,8 @@ class TFT(Forecaster):
 
     Where ports disagree this follows the authors' code: dropout inside the gating layers, before the gate,
     and none in the last one; attention of a step to itself and to all before; no dropout on its weights;
-    layer norms with eps 1e-3; no window normalisation unless asked for. Without any static input there are no
+    layer norms with eps 1e-3; no window normalisation unless asked for. Weights start as torch starts them,
+    not as Keras does. Without any static input there are no
     contexts, and the LSTM starts at zero. If it has several layers, as in no published setting, all start
     from the same contexts.
     """
@@ -125,6 +126,7 @@ class TFT(Forecaster):
             future.append(batch.past.new_ones(len(batch.past), shape.horizon, 1))
         return _time_first(past) if past else None, _time_first(future)
 
+    @torch.no_grad()
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """What the model looks at; every row sums to 1.
 

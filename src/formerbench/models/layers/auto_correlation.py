@@ -38,7 +38,7 @@ class AutoCorrelation(nn.Module):
             shifts = weights.new_zeros(len(weights), length).scatter(1, delays, weights)  # (b, t)
             spectrum = values * real_fft(shifts.unsqueeze(-1)).conj()
             mixed = inverse_real_fft(spectrum, length)  # sum over delays of weight * values(t + delay), eq. 6
-        return self.out(mixed)
+        return self.out(mixed.to(series.dtype))
 
     def delays(self, series: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         """The delays (b, k), in steps, and their weights (b, k), each sample's summing to 1."""

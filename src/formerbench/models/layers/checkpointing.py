@@ -23,7 +23,7 @@ def call(layer: nn.Module, *inputs, recompute: bool):
 @contextmanager
 def _frozen_statistics(layer: nn.Module) -> Iterator[None]:
     """Keep the running statistics of batch norms as they are."""
-    norms = [module for module in layer.modules() if isinstance(module, nn.BatchNorm1d)]
+    norms = [m for m in layer.modules() if isinstance(m, nn.BatchNorm1d) and m.training]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

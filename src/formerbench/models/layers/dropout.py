@@ -26,12 +26,13 @@ def dropout(values: Tensor, p: float) -> Tensor:
 
     On the CPU torch draws one 64-bit random number an element, in one thread, which took a third of a
     PatchTST step. Here one such number serves four elements of 16 bits each, so ``p`` is rounded to a
-    multiple of 2**-16; the scale uses the rounded value. Other devices take torch's own kernel.
+    multiple of 2**-16; the scale uses the rounded value. Other devices and compiled models take
+    torch's own way.
     """
     dropped_levels = round(p * _LEVELS)
     if dropped_levels == 0:
         return values
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or torch.compiler.is_compiling():  # generated code draws its own numbers
         return functional.dropout(values, p)
     n = values.numel()
     random = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)

@@ -20,8 +20,8 @@ class TimeStepEmbedding(nn.Module):
     """One token per time step (Informer section 3.1 and appendix B, https://arxiv.org/abs/2012.07436).
 
     The sum of a circular convolution of width 3 over the values and a linear map of the time marks. Informer
-    adds fixed sinusoidal positions, Autoformer and FEDformer do without; its authors' code has biases, that
-    of the other two has none.
+    adds fixed sinusoidal positions, and its authors' code has biases in both maps; thuml's Informer,
+    Autoformer and FEDformer have none.
     """
 
     def __init__(

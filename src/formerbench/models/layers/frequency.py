@@ -17,7 +17,7 @@ class FourierBlock(nn.Module):
 
     needs_keys = False
 
-    def __init__(self, d_model: int, n_heads: int, modes: Tensor, *, displace: bool):
+    def __init__(self, d_model: int, n_heads: int, modes: Tensor, *, displace: bool = False):
         super().__init__()
         self.displace = displace
         self.register_buffer("modes", modes.clone())
@@ -31,7 +31,7 @@ class FourierBlock(nn.Module):
 
 
 class FourierCrossAttention(nn.Module):
-    """Attention between the modes of two series (FEDformer section 3.3, eq. 6 and 7).
+    """Attention between the modes of two series (FEDformer section 3.2, eq. 6 and 7).
 
     As in the official code the keys serve as values, the scores are not conjugated, and tanh of the complex
     scores takes the place of softmax. The result is divided by the square of the width though the weights
@@ -68,10 +68,15 @@ class FrequencyLayer(nn.Module):
 
     The official code has all three projections in every layer; that of the values, and in a Fourier block
     that of the keys, is never used. They are here so that the sizes agree, and take no part.
+
+    Args:
+        mix: read the memory of (d, t) as (t, d) before the last projection, as the official code does by a
+            missing transposition.
     """
 
-    def __init__(self, d_model: int, core: FourierBlock | FourierCrossAttention):
+    def __init__(self, d_model: int, core: FourierBlock | FourierCrossAttention, *, mix: bool = False):
         super().__init__()
+        self.mix = mix
         self._core = (core,)  # in a tuple, for the model that owns it to have it registered once
         self.queries = nn.Linear(d_model, d_model)
         self.keys = nn.Linear(d_model, d_model)
@@ -84,8 +89,10 @@ class FrequencyLayer(nn.Module):
         queries = self.queries(series)
         keys = self.keys(source) if core.needs_keys else None
         with torch.autocast(series.device.type, enabled=False):
-            mixed = core(*(each if each is None else full_precision(each) for each in (queries, keys)))
-        return self.out(mixed)
+            filtered = core(*(each if each is None else full_precision(each) for each in (queries, keys)))
+        if self.mix:
+            filtered = filtered.transpose(1, 2).reshape(filtered.shape)
+        return self.out(filtered.to(series.dtype))
 
 
 def complex_tanh(values: Tensor) -> Tensor:
@@ -133,6 +140,6 @@ def _mode_weights(d_model: int, n_heads: int, n_modes: int) -> nn.Parameter:
 
 def _mix_modes(coefficients: Tensor, weight: Tensor) -> Tensor:
     """Each mode's and head's features through its own matrix: complex (b, m, d) to (b, m, d)."""
-    matrices = torch.view_as_complex(weight)
+    matrices = torch.view_as_complex(full_precision(weight))
     heads = coefficients.unflatten(-1, (matrices.shape[1], -1))
     return torch.einsum("bmhi,mhio->bmho", heads, matrices).flatten(2)
