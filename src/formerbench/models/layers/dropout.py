@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _LEVELS = 2**16
+_FEW = 2**14
 
 
 class Dropout(nn.Module):
@@ -26,15 +27,14 @@ def dropout(values: Tensor, p: float) -> Tensor:
 
     On the CPU torch draws one 64-bit random number an element, in one thread, which took a third of a
     PatchTST step. Here one such number serves four elements of 16 bits each, so ``p`` is rounded to a
-    multiple of 2**-16; the scale uses the rounded value. Other devices and compiled models take
-    torch's own way.
+    multiple of 2**-16; the scale uses the rounded value. Other devices, compiled models and small tensors,
+    where one call costs less than several, take torch's own way.
     """
-    dropped_levels = round(p * _LEVELS)
+    dropped_levels, n = round(p * _LEVELS), values.numel()
     if dropped_levels == 0:
         return values
-    if values.device.type != "cpu" or torch.compiler.is_compiling():  # generated code draws its own numbers
+    if values.device.type != "cpu" or n < _FEW or torch.compiler.is_compiling():
         return functional.dropout(values, p)
-    n = values.numel()
     random = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
     kept = (random[:n] >= dropped_levels - _LEVELS // 2).view(values.shape)
     return _Masked.apply(values, kept, _LEVELS / (_LEVELS - dropped_levels))

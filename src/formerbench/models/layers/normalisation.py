@@ -9,4 +9,7 @@ def window_statistics(past: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
     No gradient flows through the mean. ``eps`` is added to the variance.
     """
     mean = past.mean(dim=1, keepdim=True).detach()
-    return mean, (past.var(dim=1, keepdim=True, unbiased=False) + eps).sqrt()
+    variance = (
+        (past - mean).square().mean(dim=1, keepdim=True)
+    )  # `var` is slow over an axis that is not the last
+    return mean, (variance + eps).sqrt()
