@@ -9,7 +9,6 @@ def window_statistics(past: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor]:
     No gradient flows through the mean. ``eps`` is added to the variance.
     """
     mean = past.mean(dim=1, keepdim=True).detach()
-    variance = (
-        (past - mean).square().mean(dim=1, keepdim=True)
-    )  # `var` is slow over an axis that is not the last
+    # Several times as fast as `var` over an axis that is not the last.
+    variance = (past - mean).square().mean(dim=1, keepdim=True)
     return mean, (variance + eps).sqrt()
