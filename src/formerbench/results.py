@@ -77,6 +77,45 @@ TRUTH_COLUMNS = {
     "value": float,
 }
 
+# One row a (measurement, phase).
+SCALING_COLUMNS = {
+    "study": str,
+    "experiment": str,
+    "subject": str,  # a model or a mechanism
+    "variant": str,  # base, or the switch that is on
+    "lookback": int,
+    "horizon": int,
+    "n_variates": int,
+    "batch_size": int,
+    "d_model": int,
+    "n_heads": int,
+    "d_ff": int,
+    "layers": int,
+    "device": str,
+    "precision": str,
+    "phase": str,  # train_step, inference
+    "status": str,
+    "reason": str,
+    "reached": str,  # how far a measurement came that did not end
+    "time_ms": float,  # median
+    "time_ms_iqr": float,
+    "repeats": int,
+    "peak_memory_mb": float,  # resident or allocated, above the baseline
+    "peak_tensor_mb": float,
+    "peak_reserved_mb": float,  # CUDA only
+    "memory_method": str,
+    "baseline_mb": float,
+    "flops": int,
+    "share_of_peak": float,
+    "attention_kernel": str,
+    "n_parameters": int,  # real scalars: a complex one counts 2
+    "threads": int,
+    "load_before": float,
+    "load_after": float,
+    "busy": bool,
+    **PROVENANCE_COLUMNS,
+}
+
 # What two runs of the same config, seed and thread count may disagree on; all else is bit-identical.
 MEASURED = frozenset(
     {
@@ -84,6 +123,13 @@ MEASURED = frozenset(
         "step_time_ms",
         "inference_time_ms",
         "peak_memory_mb",
+        "time_ms",
+        "time_ms_iqr",
+        "repeats",
+        "baseline_mb",
+        "share_of_peak",
+        "load_before",
+        "load_after",
         "attempts",
         "busy",
         "host",

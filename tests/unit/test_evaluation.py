@@ -1,6 +1,7 @@
 """The protocol's fingerprint: parameter-free scores on real data, to four decimals."""
 
 import csv
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -107,6 +108,19 @@ def test_shown_forecasts_are_the_target_in_original_units(series):
     assert list(shown) == ["0", str(count // 2), str(count - 1)]
     for number, values in shown.items():
         assert values == pytest.approx([float(series.values[first + int(number) - 1, 2])] * 10, rel=1e-5)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("horizon", [10, 9])  # of the model; another than asked for is an error
+def test_the_model_is_left_in_the_mode_it_was_in(series, training, horizon):
+    model = build("dlinear", lookback=24, horizon=horizon, n_variates=3).train(training)
+    modes = []
+    model.register_forward_hook(lambda module, *_: modes.append(module.training))
+    with nullcontext() if horizon == 10 else pytest.raises(StatedError, match=r"shape \(64, 9, 3\)"):
+        evaluate(model, series, 24, 10, batch_size=64)
+    assert not any(modes)
+    assert model.training == training
+    assert all(module.training == training for module in model.modules())
 
 
 def test_a_test_split_that_is_too_short_is_named():

@@ -47,14 +47,17 @@ def changed(package, file, old, new):
 
 
 def test_a_model_file_counts_for_its_own_cells_only(package):
-    assert changed(package, "models/patchtst.py", "nn.GELU()", "nn.ReLU()") == {"patchtst"}
+    assert changed(package, "models/patchtst.py", "nn.BatchNorm1d(d)", "nn.LayerNorm(d)") == {"patchtst"}
 
 
 def test_a_layer_counts_for_the_models_that_import_it(package):
     assert changed(package, "models/layers/attention.py", "fused: bool", "fused: int") == {
         "patchtst",
         "itransformer",
+        "informer",
+        "tft",
     }
+    assert changed(package, "models/layers/fourier.py", "2.0", "3.0") == {"autoformer", "fedformer"}
 
 
 def test_training_counts_for_all(package):

@@ -22,13 +22,17 @@ _KEEP_FREED = {-4: 0, -1: 2**31 - 1, -2: 2**26}
 
 
 class PeakMemory:
-    """Starts to watch when made; :meth:`mb` gives the peak since then above the level at the start."""
+    """Starts to watch when made; :meth:`mb` gives the peak since then above the level at the start.
+
+    ``method`` says how: ``cuda_allocator``, ``vm_hwm`` or ``psutil_samples``.
+    """
 
     def __init__(self, device: str):
         gc.collect()
         _hand_back_freed_memory()
         self.on_cuda = device == "cuda"
         self._sampler = None
+        self.method = "cuda_allocator" if self.on_cuda else "vm_hwm"
         if self.on_cuda:
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
@@ -36,9 +40,15 @@ class PeakMemory:
         elif _reset_high_water_mark():
             self._baseline = _resident("VmRSS")
         else:
+            self.method = "psutil_samples"
             self._sampler = _Sampler()
             self._baseline = self._sampler.peak
         self._peak = self._baseline
+
+    @property
+    def baseline_mb(self) -> float:
+        """MB at the start."""
+        return self._baseline / _MB
 
     def mb(self) -> float:
         """Peak MB so far above the level at the start; never below 0."""

@@ -52,6 +52,11 @@ def class_path(name: str) -> str:
     return name if ":" in name else spec(name).path
 
 
+def option_names(name: str) -> list[str]:
+    """The hyper-parameters of a model of this package."""
+    return [field.name for field in fields(spec(name).config)]
+
+
 def configure(name: str, options: dict):
     """The config dataclass of model ``name`` with ``options`` set.
 
@@ -59,8 +64,7 @@ def configure(name: str, options: dict):
         StatedError: an option that the model does not have, with the nearest one, or a value that it cannot
             take.
     """
-    config_class = spec(name).config
-    known = [field.name for field in fields(config_class)]
+    config_class, known = spec(name).config, option_names(name)
     for option in options:
         if option not in known:
             there_are = ", ".join(known) or "none"

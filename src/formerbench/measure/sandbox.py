@@ -1,0 +1,179 @@
+"""Run a measurement in a fresh process, under a memory and a time budget that are watched from outside it."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+
+from formerbench.errors import StatedError
+from formerbench.measure.work import Work
+
+_LOOK_EVERY_S = 0.02
+_MB = 2**20
+_ENVIRONMENT = {
+    # Page faults of large tensors cost up to a third of a step. Huge pages avoid most, and unlike a heap that
+    # keeps what was freed they leave a peak what it is.
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "KINETO_LOG_LEVEL": "99",  # torch's profiler is talkative
+}
+
+
+@dataclass
+class Outcome:
+    """How a measurement ended.
+
+    Attributes:
+        status: ``ok``, ``oom``, ``timeout`` or ``failed``.
+        reason: why it is not ``ok``, in one line.
+        reached: what was begun last, of a measurement that did not end.
+        columns: what was measured, complete or as far as it came.
+    """
+
+    status: str = "ok"
+    reason: str | None = None
+    reached: str | None = None
+    columns: dict = field(default_factory=dict)
+
+
+class Sandbox:
+    """Runs one measurement after the other, each in a fork of a server that imported torch and no more.
+
+    On CUDA every measurement has a server of its own. Use it in a ``with`` block.
+
+    Args:
+        memory_budget_mb: resident memory above the measurement's baseline at which it is ended.
+        time_budget_s: seconds after which it is ended.
+    """
+
+    def __init__(self, memory_budget_mb: float, time_budget_s: float):
+        self.memory_budget_mb, self.time_budget_s = memory_budget_mb, time_budget_s
+        self._server: subprocess.Popen | None = None
+
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._stop()
+
+    def run(self, work: Work, seconds: float) -> Outcome:
+        """Measure ``work``, repeating it for ``seconds`` at most.
+
+        An end by force is an outcome, too: over a budget, killed by the system, or an error in the model.
+        """
+        return self._ask({"work": work.as_dict(), "seconds": seconds}, work.device)
+
+    def machine_peak(self, device: str, threads: int) -> float:
+        """FLOP/s of the machine at most, see :func:`formerbench.measure.flops.peak`.
+
+        Raises:
+            StatedError: it could not be measured.
+        """
+        outcome = self._ask({"peak": {"device": device, "threads": threads}}, device)
+        if outcome.status != "ok":
+            raise StatedError(f"the machine's peak could not be measured: {outcome.reason}")
+        return outcome.columns["flop_per_s"]
+
+    def _ask(self, request: dict, device: str) -> Outcome:
+        if device == "cuda":
+            self._stop()
+        server = self._started()
+        server.stdin.write(json.dumps(request).encode() + b"\n")
+        return self._watch(server)
+
+    def _started(self) -> subprocess.Popen:
+        if self._server is None or self._server.poll() is not None:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "formerbench.measure.server"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env=os.environ | _ENVIRONMENT,
+                bufsize=0,
+            )
+        return self._server
+
+    def _stop(self) -> None:
+        if self._server is not None:
+            self._server.stdin.close()
+            self._server.stdout.close()
+            self._server.wait()
+            self._server = None
+
+    def _watch(self, server: subprocess.Popen) -> Outcome:
+        outcome, child, deadline = Outcome(), None, time.monotonic() + self.time_budget_s
+        for message in _messages(server.stdout):
+            if message is None:
+                if child is not None and self._over_budget(child, deadline, outcome):
+                    _kill(child)
+                    child = None
+            elif "pid" in message:
+                child = message["pid"]
+            elif "ended" in message:
+                return _ended(outcome, message["ended"])
+            elif "error" in message:
+                outcome.status = "oom" if message["no_memory"] else "failed"
+                outcome.reason = " ".join(message["error"].split())
+            else:
+                outcome.reached = message.pop("reached", outcome.reached)
+                outcome.columns |= {key: value for key, value in message.items() if value is not None}
+        return replace(outcome, status="failed", reason="the measuring server ended")
+
+    def _over_budget(self, child: int, deadline: float, outcome: Outcome) -> bool:
+        if time.monotonic() > deadline:
+            outcome.status, outcome.reason = "timeout", f"took more than {self.time_budget_s:g} s"
+            return True
+        if _peak_mb(child) - outcome.columns.get("baseline_mb", 0) > self.memory_budget_mb:
+            outcome.status, outcome.reason = "oom", f"needed more than {self.memory_budget_mb:g} MB"
+            return True
+        return False
+
+
+def _messages(pipe) -> Iterator[dict | None]:
+    """Messages as they come; None whenever there was none for a moment. Ends with the pipe."""
+    waiting = b""
+    while True:
+        ready, _, _ = select.select([pipe], [], [], _LOOK_EVERY_S)
+        if not ready:
+            yield None
+            continue
+        if not (read := os.read(pipe.fileno(), 65536)):
+            return
+        *lines, waiting = (waiting + read).split(b"\n")
+        for line in lines:
+            yield json.loads(line)
+
+
+def _ended(outcome: Outcome, code: int) -> Outcome:
+    if code < 0 and outcome.status == "ok":
+        # Nobody but the system's memory killer sends this signal unasked.
+        outcome.status = "oom" if code == -9 else "failed"
+        outcome.reason = f"killed from outside by signal {-code}"
+    if outcome.status == "ok":
+        outcome.reached = None
+    return outcome
+
+
+def _peak_mb(process: int) -> float:
+    """Peak resident memory of another process, or the present one where the system keeps no peak."""
+    try:
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / _MB
+    except OSError:
+        pass
+    try:
+        return psutil.Process(process).memory_info().rss / _MB
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+def _kill(process: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, 9)

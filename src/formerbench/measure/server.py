@@ -1,0 +1,54 @@
+"""A process that has imported torch and done nothing with it, and forks a child for each measurement.
+
+A fork takes a tenth of a second, an import of torch two. After any parallel operation a fork would hang, so
+the server itself must never compute. It talks JSON, a line a message: work on standard input, and on
+standard output what the child tells, its process number first and its end last.
+"""
+
+import json
+import os
+import sys
+import traceback
+
+import torch._dynamo  # noqa: F401  (the first optimizer imports it: a second, once instead of each time)
+
+from formerbench.measure.child import machine_peak, measure
+from formerbench.measure.work import Work
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            _run_child(request)
+        _, status = os.waitpid(child, 0)
+        _tell({"ended": os.waitstatus_to_exitcode(status)})
+
+
+def _run_child(request: dict) -> None:
+    _tell({"pid": os.getpid()})
+    code = 0
+    try:
+        if "peak" in request:
+            machine_peak(**request["peak"], tell=_tell)
+        else:
+            measure(Work(**request["work"]), request["seconds"], _tell)
+    except BaseException as error:
+        traceback.print_exc()
+        no_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+        no_memory = no_memory or type(error).__name__ == "OutOfMemoryError"
+        _tell({"error": f"{type(error).__name__}: {error}", "no_memory": no_memory})
+        code = 1
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _tell(message: dict) -> None:
+    print(json.dumps(message), flush=True)
+
+
+if __name__ == "__main__":
+    main()
