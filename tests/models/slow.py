@@ -1,8 +1,34 @@
-"""Slow, obvious readings of what models share, in loops and for one sample, for tests to compare with."""
+"""Slow, obvious readings of what models share, in loops and for one sample, and how to compare with them."""
 
 import math
 
 import torch
+from torch import nn
+
+
+def shaken(module):
+    """``module`` in float64, its norms such that they would be noticed if they were left out."""
+    for part in module.double().modules():
+        if isinstance(part, nn.LayerNorm | nn.BatchNorm1d):
+            nn.init.uniform_(part.weight, 0.5, 2)
+            nn.init.uniform_(part.bias, -1, 1)
+        if isinstance(part, nn.BatchNorm1d):
+            nn.init.uniform_(part.running_mean, -1, 1)
+            nn.init.uniform_(part.running_var, 0.5, 2)
+    return module
+
+
+def assert_same_function(found, expected, inputs):
+    """Compare two tensors and the gradients that they give to every one of ``inputs``, by name."""
+    torch.testing.assert_close(found, expected)
+    direction = torch.randn_like(found)
+    wanted = {name: tensor for name, tensor in inputs.items() if tensor.requires_grad}
+    gradients = (
+        torch.autograd.grad((x * direction).sum(), wanted.values(), allow_unused=True, materialize_grads=True)
+        for x in (found, expected)
+    )
+    for name, mine, other in zip(wanted, *gradients, strict=True):
+        torch.testing.assert_close(mine, other, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def moving_average(series, kernel):
@@ -47,6 +73,13 @@ def layer_norm(weights, prefix, series):
         scaled = (row - row.mean()) / (row.var(correction=0) + 1e-5).sqrt()
         rows.append(scaled * weights[prefix + "weight"] + weights[prefix + "bias"])
     return torch.stack(rows)
+
+
+def batch_norm(weights, prefix, series):
+    """In evaluation, by the running statistics."""
+    mean, variance = weights[prefix + "running_mean"], weights[prefix + "running_var"]
+    scaled = [(row - mean) / (variance + 1e-5).sqrt() for row in series]
+    return torch.stack([row * weights[prefix + "weight"] + weights[prefix + "bias"] for row in scaled])
 
 
 def seasonal_norm(weights, prefix, series):

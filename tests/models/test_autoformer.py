@@ -10,6 +10,7 @@ from formerbench.models.batch import Batch
 from formerbench.models.layers.auto_correlation import AutoCorrelation
 
 from . import slow
+from .watching import Made
 
 D = 6
 
@@ -54,14 +55,10 @@ class TestAutoCorrelation:
 
     def check(self, layer, t, s, slow_samples):
         series, source = self.inputs(t, s)
-        mixed = layer(series, source)
-        expected = slow_samples(dict(layer.named_parameters()), series, source)
-        torch.testing.assert_close(mixed, expected)
-        direction = torch.randn_like(mixed)
-        wanted = [series, source, *layer.parameters()]
-        found = torch.autograd.grad((mixed * direction).sum(), wanted)
-        for a, b in zip(found, torch.autograd.grad((expected * direction).sum(), wanted), strict=True):
-            torch.testing.assert_close(a, b)
+        weights = dict(layer.named_parameters())
+        expected = slow_samples(weights, series, source)
+        inputs = weights | {"series": series, "source": source}
+        slow.assert_same_function(layer(series, source), expected, inputs)
 
     def test_in_evaluation_each_sample_has_its_own_delays(self, layer, t, s):
         def slow_samples(weights, series, source):
@@ -83,7 +80,7 @@ class TestAutoCorrelation:
 def make(**options):
     torch.manual_seed(0)
     sizes = {"d_model": D, "n_heads": 2, "d_ff": 7, "label_len": 5, "kernel": 4, "dropout": 0.0, "factor": 2}
-    return build("autoformer", lookback=11, horizon=6, n_variates=2, **sizes | options).double()
+    return slow.shaken(build("autoformer", lookback=11, horizon=6, n_variates=2, **sizes | options))
 
 
 def inputs(b=2):
@@ -108,13 +105,8 @@ def slow_parts(model, batch, number):
 
 def test_forecast_and_gradients_equal_the_slow_reading():
     model, batch = make(decoder_layers=2).eval(), inputs()
-    forecast = model(batch)
     expected = torch.stack([sum(slow_parts(model, batch, number)) for number in range(2)])
-    torch.testing.assert_close(forecast, expected)
-    parameters = list(model.parameters())
-    found = torch.autograd.grad(forecast.pow(2).sum(), parameters)
-    for a, b in zip(found, torch.autograd.grad(expected.pow(2).sum(), parameters), strict=True):
-        torch.testing.assert_close(a, b)
+    slow.assert_same_function(model(batch), expected, dict(model.named_parameters()))
 
 
 def test_training_and_evaluation_are_the_two_documented_functions():
@@ -142,19 +134,8 @@ def test_explain_adds_up_and_finds_a_planted_period():
 
 
 def test_no_tensor_is_quadratic_in_the_lookback():
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Largest(TorchDispatchMode):
-        elements = 0
-
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            out = function(*args, **kwargs or {})
-            if isinstance(out, torch.Tensor):
-                self.elements = max(self.elements, out.numel())
-            return out
-
     model = build("autoformer", lookback=2000, horizon=8, n_variates=1, d_model=4, n_heads=1, d_ff=8)
     batch = Batch(torch.randn(1, 2000, 1), torch.randn(1, 2000, 4), torch.randn(1, 8, 4))
-    with Largest() as largest:
+    with Made() as made:
         model.loss(batch, torch.zeros(1, 8, 1)).backward()
-    assert 2000 * 8 <= largest.elements < 2000 * 40
+    assert 2000 * 8 <= made.largest() < 2000 * 40

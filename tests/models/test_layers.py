@@ -66,6 +66,15 @@ def test_embedding_is_a_circular_convolution_plus_marks_and_positions():
                 assert (tokens[b] - expected)[t, i].item() == pytest.approx(wave, abs=1e-12)
 
 
+def test_embedding_starts_as_the_official_codes_do():
+    """Kaiming's normal distribution over the 3 v inputs of the convolution."""
+    torch.manual_seed(0)
+    weight = TimeStepEmbedding(50, 4, 512, dropout=0.0).values.weight.detach()
+    sd = math.sqrt(2 / (3 * 50))
+    assert weight.std() == pytest.approx(sd, rel=0.02)
+    assert weight.abs().max() > 3 * sd  # no uniform distribution
+
+
 def test_embedding_without_marks():
     layer = TimeStepEmbedding(2, 0, 5, dropout=0.0)
     assert layer(torch.randn(2, 1, 2), torch.randn(2, 1, 0)).shape == (2, 1, 5)

@@ -8,76 +8,79 @@ import torch
 from formerbench.models import build
 from formerbench.models.batch import Batch
 
+from . import slow
+
 L, H, V, P, S, D, HEADS = 30, 5, 2, 8, 4, 6, 2
+
+
+def make(**options):
+    torch.manual_seed(0)
+    sizes = {"patch_len": P, "stride": S, "d_model": D, "n_heads": HEADS, "d_ff": 7, "layers": 3}
+    options = sizes | {"dropout": 0.0} | options
+    return slow.shaken(build("patchtst", lookback=L, horizon=H, n_variates=V, **options)).eval()
 
 
 @pytest.fixture
 def model():
-    torch.manual_seed(0)
-    options = {
-        "patch_len": P,
-        "stride": S,
-        "d_model": D,
-        "n_heads": HEADS,
-        "d_ff": 7,
-        "layers": 3,
-        "dropout": 0.0,
-    }
-    model = build("patchtst", lookback=L, horizon=H, n_variates=V, **options).double()
-    for module in model.modules():  # batch norms that would be noticed if they were left out
-        if isinstance(module, torch.nn.BatchNorm1d):
-            torch.nn.init.uniform_(module.running_mean, -1, 1)
-            torch.nn.init.uniform_(module.running_var, 0.5, 2)
-            torch.nn.init.uniform_(module.weight, 0.5, 2)
-            torch.nn.init.uniform_(module.bias, -1, 1)
-    return model.eval()
+    return make()
 
 
-def forecast_of_one(model, series):
+def forecast_of_one(w, series):
     """One variate's forecast, with loops over patches, heads and pairs of tokens."""
-    w = dict(model.named_parameters()) | dict(model.named_buffers())
-    mean, sd = series.mean(), (series.var(correction=0) + 1e-5).sqrt()
+    mean, sd = series.mean().detach(), (series.var(correction=0) + 1e-5).sqrt().detach()
     padded = [*((series - mean) / sd), *[(series[-1] - mean) / sd] * S]
     n = (len(padded) - P) // S + 1
-    tokens = [
-        w["embedding.weight"] @ torch.stack(padded[i * S : i * S + P]) + w["embedding.bias"] for i in range(n)
-    ]
-    tokens = [token + w["position"][i] for i, token in enumerate(tokens)]
-    previous = [[[0.0] * n for _ in range(n)] for _ in range(HEADS)]
+    patches = [torch.stack(padded[i * S : i * S + P]) for i in range(n)]
+    tokens = slow.linear(w, "embedding.", patches) + w["position"]
+    scores = [[[0.0] * n for _ in range(n)] for _ in range(HEADS)]  # the sum over the layers so far
     for layer in range(3):
         p = f"layers.{layer}."
         width = D // HEADS
-        projected = [w[p + "project.weight"] @ t + w[p + "project.bias"] for t in tokens]
+        projected = slow.linear(w, p + "project.", tokens)
         mixed = [[] for _ in range(n)]
         for head in range(HEADS):
             part = slice(head * width, (head + 1) * width)
             q, k, v = ([x[j * D : (j + 1) * D][part] for x in projected] for j in range(3))
             for i in range(n):
                 for j in range(n):
-                    previous[head][i][j] = previous[head][i][j] + float(q[i] @ k[j]) / math.sqrt(width)
-                weights = torch.softmax(torch.tensor(previous[head][i], dtype=torch.float64), 0)
+                    scores[head][i][j] = scores[head][i][j] + q[i] @ k[j] / math.sqrt(width)
+                weights = torch.softmax(torch.stack(scores[head][i]), 0)
                 mixed[i].append(sum(weights[j] * v[j] for j in range(n)))
-        attended = [w[p + "out.weight"] @ torch.cat(m) + w[p + "out.bias"] for m in mixed]
-        tokens = [batch_norm(w, p + "norm_attention.", t + a) for t, a in zip(tokens, attended, strict=True)]
-        hidden = [w[p + "feed_forward.0.weight"] @ t + w[p + "feed_forward.0.bias"] for t in tokens]
-        hidden = [h * 0.5 * (1 + torch.erf(h / math.sqrt(2))) for h in hidden]
-        fed = [w[p + "feed_forward.3.weight"] @ h + w[p + "feed_forward.3.bias"] for h in hidden]
-        tokens = [batch_norm(w, p + "norm_feed_forward.", t + f) for t, f in zip(tokens, fed, strict=True)]
-    return (w["head.weight"] @ torch.cat(tokens) + w["head.bias"]) * sd + mean
+        attended = slow.linear(w, p + "out.", [torch.cat(heads) for heads in mixed])
+        tokens = slow.batch_norm(w, p + "norm_attention.", tokens + attended)
+        fed = slow.feed_forward(w, p + "feed_forward.", tokens)
+        tokens = slow.batch_norm(w, p + "norm_feed_forward.", tokens + fed)
+    return (w["head.weight"] @ tokens.flatten() + w["head.bias"]) * sd + mean
 
 
-def batch_norm(w, prefix, token):
-    scaled = (token - w[prefix + "running_mean"]) / (w[prefix + "running_var"] + 1e-5).sqrt()
-    return scaled * w[prefix + "weight"] + w[prefix + "bias"]
+@pytest.mark.parametrize("attention", ["fused", "materialised"])
+def test_forecast_and_gradients_equal_the_slow_reading(attention):
+    model = make(attention=attention)
+    weights = dict(model.named_parameters())
+    past = torch.randn(2, L, V, dtype=torch.float64, requires_grad=True)
+    slow_weights = weights | dict(model.named_buffers())
+    by_variate = [[forecast_of_one(slow_weights, past[b, :, v]) for v in range(V)] for b in range(2)]
+    expected = torch.stack([torch.stack(of_one, dim=1) for of_one in by_variate])
+    slow.assert_same_function(model(Batch(past, None, None)), expected, weights | {"past": past})
 
 
-@torch.no_grad()
-def test_forecast_equals_the_slow_reading(model):
-    past = torch.randn(2, L, V, dtype=torch.float64)
-    forecast = model(Batch(past, None, None))
-    for b in range(2):
-        for v in range(V):
-            torch.testing.assert_close(forecast[b, :, v], forecast_of_one(model, past[b, :, v]))
+def test_batch_norm_in_training_is_over_windows_variates_and_patches():
+    model, seen = make().train(), []
+    norm = model.layers[0].norm_attention
+    norm.momentum = 1.0  # the running statistics are those of the last batch
+    model.layers[0].out.register_forward_hook(lambda module, given, out: seen.append(out))
+    model.dropout.register_forward_hook(lambda module, given, out: seen.append(out))
+    model(Batch(torch.randn(4, L, V, dtype=torch.float64), None, None))
+    tokens = sum(seen).flatten(0, 1)  # (b v n, d)
+    torch.testing.assert_close(norm.running_mean, tokens.mean(0))
+    torch.testing.assert_close(norm.running_var, tokens.var(0))
+
+
+def test_positions_start_uniform_and_small():
+    torch.manual_seed(0)
+    position = build("patchtst", lookback=512, horizon=1, n_variates=1).position.detach()
+    assert -0.02 <= position.min() < -0.0199 < 0.0199 < position.max() <= 0.02
+    assert position.std() == pytest.approx(0.02 / math.sqrt(3), rel=0.02)
 
 
 @pytest.mark.parametrize(("lookback", "n_patches"), [(336, 42), (512, 64), (16, 2)])

@@ -1,10 +1,7 @@
 """TFT against a slow reading of the paper and the official code, in float64, and what it must not see."""
 
-import copy
-
 import pytest
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from formerbench.errors import StatedError
 from formerbench.evaluation import evaluate
@@ -12,7 +9,8 @@ from formerbench.models import build
 from formerbench.models.batch import Batch
 
 from . import tft_by_hand as by_hand
-from .test_variable_selection import parameters, rand, shaken
+from .slow import assert_same_function, shaken
+from .test_variable_selection import parameters, rand
 
 L, H, V, D, HEADS = 6, 4, 2, 6, 2
 OPTIONS = {"d_model": D, "n_heads": HEADS, "dropout": 0.0}
@@ -91,16 +89,10 @@ def test_forecast_equals_the_slow_reading(kind):
 def test_loss_and_gradients_equal_the_slow_reading(kind, layers):
     model, inputs = make(SHAPES[kind], layers=layers), batch(b=2, inputs=SHAPES[kind])
     target = rand(2, H, V, seed=9)
-    loss = model.loss(inputs, target)
-    slow = slow_quantiles(model, inputs, layers)
-    pairs = [(target[i, :, j], slow[i, :, j]) for i in range(2) for j in range(V)]
-    expected = sum(by_hand.pinball(y, levels, (0.1, 0.5, 0.9)) for y, levels in pairs) / len(pairs)
-    torch.testing.assert_close(loss, expected)
-    names, values = zip(*model.named_parameters(), strict=True)
-    gradients = (torch.autograd.grad(total, values) for total in (loss, expected))
-    for name, mine, other in zip(names, *gradients, strict=True):
-        torch.testing.assert_close(mine, other, msg=lambda text, name=name: f"{name}: {text}")
-        assert mine.abs().sum() > 0, name
+    levels = slow_quantiles(model, inputs, layers)
+    pairs = [(target[i, :, j], levels[i, :, j]) for i in range(2) for j in range(V)]
+    expected = sum(by_hand.pinball(*pair, (0.1, 0.5, 0.9)) for pair in pairs) / len(pairs)
+    assert_same_function(model.loss(inputs, target), expected, parameters(model))
 
 
 def test_mse_loss_is_of_the_median():
@@ -211,99 +203,6 @@ def test_variable_weights_are_those_of_the_slow_reading():
         w, "past_selection.", by_hand.embed(w, "embedding.", scalars, range(5)), context
     )
     torch.testing.assert_close(model.explain(inputs)["past_variable_weights"][2, 1, 4], expected)
-
-
-@pytest.mark.parametrize("changes", [{"checkpoint": True}, {"attention": "materialised"}])
-def test_options_that_keep_the_function(changes):
-    plain, other = make(dropout=0.1), make(dropout=0.1, **changes)
-    inputs, target = batch(), rand(3, H, V)
-    losses = []
-    for model in (plain, other):
-        torch.manual_seed(1)
-        losses.append(model.loss(inputs, target))
-        losses[-1].backward()
-    torch.testing.assert_close(*losses)
-    for mine, theirs in zip(plain.parameters(), other.parameters(), strict=True):
-        torch.testing.assert_close(mine.grad, theirs.grad)
-
-
-def test_checkpoint_keeps_less_for_the_backward_pass():
-    kept = []
-    for checkpoint in (False, True):
-        model, sizes = make(checkpoint=checkpoint), {}
-        with torch.autograd.graph.saved_tensors_hooks(
-            lambda x, sizes=sizes: sizes.update({x.data_ptr(): x.nbytes}) or x, lambda x: x
-        ):
-            loss = model.loss(batch(b=8), rand(8, H, V))
-        kept.append(sum(sizes.values()))
-        del loss
-    assert kept[1] < 0.5 * kept[0]
-
-
-def test_dropout_is_at_work_in_training_only():
-    model, inputs = make(dropout=0.5), batch()
-    assert not torch.equal(model(inputs), model(inputs))
-    model.eval()
-    assert torch.equal(model(inputs), model(inputs))
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_the_fused_kernel_serves_the_whole_model(training):
-    model, inputs = make(dropout=0.1).train(training), batch()
-    with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
-        model.loss(inputs, rand(3, H, V)).backward()
-
-
-@pytest.mark.parametrize("kind", ["full", "bare"])
-def test_bf16_autocast_is_close(kind):
-    model = make(SHAPES[kind], d_model=16).float()
-    inputs = Batch(
-        *(x.float() if x is not None and x.is_floating_point() else x for x in batch(inputs=SHAPES[kind]))
-    )
-    expected = model.quantiles(inputs)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = model.quantiles(inputs)
-        loss = model.loss(inputs, torch.zeros(3, H, V))
-    loss.backward()
-    assert ((out.float() - expected).abs() < 0.1).all()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
-
-
-def test_overfits_eight_windows():
-    model, inputs = make(d_model=16).float(), batch(b=8)
-    inputs = Batch(*(x.float() if x.is_floating_point() else x for x in inputs))
-    target = rand(8, H, V, seed=9).float()
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
-    for _ in range(200):
-        optimizer.zero_grad()
-        model.loss(inputs, target).backward()
-        optimizer.step()
-    assert (model(inputs) - target).abs().mean() < 0.1 * target.abs().mean()
-
-
-# Torch's own code raises this one where it hands over to the LSTM.
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-def test_compile_covers_the_loss_and_the_quantiles():
-    nodes = []
-
-    def backend(graph, _):
-        nodes.extend(str(node.target) for node in graph.graph.nodes)
-        return graph.forward
-
-    model, inputs, target = make(), batch(b=2), rand(2, H, V)
-    plain = copy.deepcopy(model)
-    model.compile(backend=backend)
-    loss, expected = model.loss(inputs, target), plain.loss(inputs, target)
-    loss.backward()
-    expected.backward()
-    torch.testing.assert_close(loss, expected)
-    for mine, other in zip(model.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(mine.grad, other.grad)
-    # What lies before and behind the LSTM, which torch leaves to its own kernel.
-    assert any("elu" in node for node in nodes)
-    assert any("scaled_dot_product_attention" in node for node in nodes)
-    torch.testing.assert_close(model.quantiles(inputs), plain.quantiles(inputs))
-    torch.testing.assert_close(model(inputs), plain(inputs))
 
 
 def test_evaluation_takes_one_pass_a_batch_and_scores_the_quantiles(series):

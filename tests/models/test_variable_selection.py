@@ -3,7 +3,6 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from formerbench.models.layers.gating import GatedLinearUnit, GatedResidualNetwork, GatedSkip
 from formerbench.models.layers.interpretable_attention import InterpretableAttention
@@ -14,17 +13,9 @@ from formerbench.models.layers.variable_selection import (
 )
 
 from . import tft_by_hand as by_hand
+from .slow import shaken
 
 D = 6
-
-
-def shaken(module: nn.Module) -> nn.Module:
-    """``module`` in float64 with layer norms that would be noticed if they were left out."""
-    for part in module.double().modules():
-        if isinstance(part, nn.LayerNorm):
-            nn.init.uniform_(part.weight, 0.5, 2)
-            nn.init.uniform_(part.bias, -1, 1)
-    return module
 
 
 def parameters(module):
@@ -125,13 +116,6 @@ def test_interpretable_attention_is_equations_13_to_16(fused, n_queries):
                 seen = len(maps[i][head])
                 torch.testing.assert_close(weights[b, head, i, :seen], maps[i][head])
                 assert torch.all(weights[b, head, i, seen:] == 0)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_the_fused_kernel_serves_in_training_and_evaluation(training):
-    layer = InterpretableAttention(32, 2, dropout=0.1, fused=True).train(training)
-    with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):  # an error where it cannot serve
-        layer(torch.randn(10, 2, 32, requires_grad=True), 4).sum().backward()
 
 
 def test_dropout_falls_on_each_head_and_on_the_result():
