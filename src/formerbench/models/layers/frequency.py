@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from formerbench.models.layers.fourier import chosen_modes, full_precision, series_of_modes
 
+_BLOCK = 2**17  # complex numbers whose tanh is taken at a time: what a core's cache holds
+
 
 class FourierBlock(nn.Module):
     """A complex linear map per kept mode (FEDformer section 3.2, https://arxiv.org/abs/2201.12740).
@@ -105,14 +107,9 @@ class _ComplexTanh(torch.autograd.Function):
 
     @staticmethod
     def forward(values: Tensor) -> Tensor:
-        # With e = exp(-2 |x|), tanh(x + iy) = (sign(x) (1 - e^2) + 2i e sin 2y) / (1 + e^2 + 2 e cos 2y).
-        # Beyond 40 nothing changes, but e would be so small that processors slow down.
-        x, angle = values.real.clamp(-40, 40), 2 * values.imag
-        shrink = torch.exp(-2 * x.abs())
-        square = shrink * shrink
-        denominator = 1 + square + 2 * shrink * angle.cos()
-        rest = torch.expm1(-4 * x.abs())  # e^2 - 1 without cancellation; only its size is wanted
-        return torch.complex(rest.copysign(x) / denominator, 2 * shrink * angle.sin() / denominator)
+        at_once = values.device.type != "cpu" or torch.compiler.is_compiling()
+        parts = values.flatten().split(values.numel() if at_once else _BLOCK)
+        return torch.cat([_tanh(part) for part in parts]).view(values.shape)
 
     @staticmethod
     def setup_context(ctx, inputs, output) -> None:
@@ -122,6 +119,16 @@ class _ComplexTanh(torch.autograd.Function):
     def backward(ctx, gradient: Tensor):
         (tanh,) = ctx.saved_tensors
         return gradient * (1 - tanh * tanh).conj()
+
+
+def _tanh(values: Tensor) -> Tensor:
+    # With e = exp(-2 |x|), tanh(x + iy) = (sign(x) (1 - e^2) + 2i e sin 2y) / (1 + e^2 + 2 e cos 2y).
+    # Beyond 40 nothing changes, but e would be so small that processors slow down.
+    x, angle = values.real.clamp(-40, 40), 2 * values.imag
+    shrink = torch.exp(-2 * x.abs())
+    denominator = 1 + shrink * shrink + 2 * shrink * angle.cos()
+    rest = torch.expm1(-4 * x.abs())  # e^2 - 1 without cancellation; only its size is wanted
+    return torch.complex(rest.copysign(x) / denominator, 2 * shrink * angle.sin() / denominator)
 
 
 def select_modes(length: int, count: int, how: str) -> Tensor:
