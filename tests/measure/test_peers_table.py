@@ -10,6 +10,7 @@ from formerbench.models.configs import Shape
 
 from ..peers import table
 from ..peers.settings import PEERS, pairs
+from ..project import REPOSITORY
 
 
 def run(ms, mb, parameters=2**20, flops=100, busy=False):
@@ -97,3 +98,12 @@ def test_a_part_run_replaces_its_own_rows_only(tmp_path):
     summary = table.summary(rows)
     assert "geometric mean of time_ratio at d_model 64: 0.500 (6 rows)" in summary
     assert f"{(0.5**5 * 1.5) ** (1 / 6):.3f} (6 rows)" in summary
+
+
+def test_the_committed_table_is_of_clean_commits_and_has_every_column():
+    rows = table.read(REPOSITORY / "results/reference/peers.csv")
+    assert rows
+    for row in rows:
+        assert tuple(row) == table.COLUMNS
+        assert row["git_dirty"] == "false"
+        assert float(row["time_ratio_low"]) <= float(row["time_ratio_high"])
