@@ -46,13 +46,10 @@ class Autoformer(ProgressiveDecomposition):
         """
         encoder = [layer.attention for layer in self.encoder]
         decoder = [part for layer in self.decoder for part in (layer.attention, layer.cross_attention)]
-        shown = {}
-        inputs = inputs_of([*encoder, *decoder], lambda: shown.update(self._named_parts(batch)))
+        shown, explain_parts = {}, super().explain
+        inputs = inputs_of([*encoder, *decoder], lambda: shown.update(explain_parts(batch)))
         chosen = [part.delays(*given) for part, given in zip([*encoder, *decoder], inputs, strict=True)]
         for prefix, found in (("", chosen[: len(encoder)]), ("decoder_", chosen[len(encoder) :])):
             delays, weights = zip(*found, strict=True)
             shown |= {f"{prefix}delays": torch.stack(delays), f"{prefix}weights": torch.stack(weights)}
         return shown
-
-    def _named_parts(self, batch: Batch) -> dict[str, Tensor]:
-        return dict(zip(("seasonal", "trend"), self.parts(batch), strict=True))

@@ -58,10 +58,7 @@ class FEDformer(ProgressiveDecomposition):
         length: ``encoder_modes`` of the encoder's blocks, ``decoder_modes`` of the decoder's, and
         ``cross_modes`` and ``source_modes`` of the attention between the two.
         """
-        seasonal, trend = self.parts(batch)
-        return {
-            "seasonal": seasonal,
-            "trend": trend,
+        return super().explain(batch) | {
             "encoder_modes": self.encoder_block.modes,
             "decoder_modes": self.decoder_block.modes,
             "cross_modes": self.cross_attention.modes,

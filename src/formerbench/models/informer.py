@@ -9,12 +9,13 @@ from torch.nn import functional
 
 from formerbench.models.batch import Batch, Forecaster
 from formerbench.models.configs import InformerConfig, Shape
-from formerbench.models.layers.attention import attend, attention_weights
+from formerbench.models.layers.attention import attend, attention_weights, causal_mask
 from formerbench.models.layers.checkpointing import call
 from formerbench.models.layers.dropout import Dropout
 from formerbench.models.layers.embedding import TimeStepEmbedding
 from formerbench.models.layers.feed_forward import feed_forward
 from formerbench.models.layers.prob_sparse import prob_sparse_attention, select_queries
+from formerbench.models.layers.recording import inputs_of
 
 
 class Informer(Forecaster):
@@ -70,10 +71,9 @@ class Informer(Forecaster):
         ``attention_0`` (b, h, t, t), whose rows are queries and sum to 1.
         """
         shown = {}
-        tokens = self.encoder_embedding(batch.past, batch.past_marks)
-        for depth, layer in enumerate(self.encoder):
+        given = inputs_of(self.encoder, lambda: self.forward(batch))
+        for depth, (layer, (tokens,)) in enumerate(zip(self.encoder, given, strict=True)):
             shown |= {f"{name}_{depth}": value for name, value in layer.attention.explain(tokens).items()}
-            tokens = self._distilled(layer(tokens), depth)
         return shown
 
 
@@ -117,6 +117,7 @@ class Attention(nn.Module):
     def forward(self, tokens: Tensor, source: Tensor) -> Tensor:
         """``tokens`` (b, t, d) and ``source`` (b, s, d) to (b, t, d)."""
         queries, keys, values = self.heads(tokens, source)
+        t = tokens.shape[1]
         if self.kind == "prob_sparse":
             positions, _ = select_queries(queries, keys, self.config.factor, redraw=self.training)
             mixed = prob_sparse_attention(
@@ -130,16 +131,11 @@ class Attention(nn.Module):
                 scale=self.scale,
                 fused=self.kind == "fused",
                 dropout=self.config.dropout if self.training else 0.0,
-                mask=self._causal_mask(tokens),
+                mask=causal_mask(t, t, tokens.device) if self.causal else None,
             ).transpose(1, 2)  # (b, t, h, d)
         if self.mix:
             return self.out(mixed.transpose(1, 2).reshape(tokens.shape))
         return self.out(mixed.flatten(2))
-
-    def _causal_mask(self, tokens: Tensor) -> Tensor | None:
-        if not self.causal:
-            return None
-        return torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool, device=tokens.device).tril()
 
     def explain(self, tokens: Tensor) -> dict[str, Tensor]:
         """What self attention over ``tokens`` (b, t, d) looks at, see :meth:`Informer.explain`."""

@@ -13,6 +13,7 @@ from formerbench.models.layers.checkpointing import call
 from formerbench.models.layers.dropout import Dropout
 from formerbench.models.layers.feed_forward import feed_forward
 from formerbench.models.layers.normalisation import window_statistics
+from formerbench.models.layers.recording import inputs_of
 
 
 class ITransformer(Forecaster):
@@ -47,13 +48,11 @@ class ITransformer(Forecaster):
     @torch.no_grad()
     def explain(self, batch: Batch) -> dict[str, Tensor]:
         """``variate_attention`` (layers, b, h, v + f, v + f): rows are queries, each sums to 1."""
-        mean, sd = window_statistics(batch.past) if self.config.normalise else (0, 1)
-        tokens = self.embed((batch.past - mean) / sd, batch.past_marks)
         maps = []
-        for layer in self.layers:
+        given = inputs_of(self.layers, lambda: self.forward(batch))
+        for layer, (tokens,) in zip(self.layers, given, strict=True):
             queries, keys, _ = layer.heads(tokens)
             maps.append(attention_weights(queries * layer.scale, keys))
-            tokens = layer(tokens)
         return {"variate_attention": torch.stack(maps)}
 
 

@@ -16,6 +16,11 @@ def attention_weights(queries: Tensor, keys: Tensor, mask: Tensor | None = None)
     return torch.softmax(scores if mask is None else scores.masked_fill(~mask, -torch.inf), dim=-1)
 
 
+def causal_mask(n_queries: int, n_keys: int, device: torch.device) -> Tensor:
+    """Boolean (t, s), true where the last t of s steps may look: at themselves and before."""
+    return torch.ones(n_queries, n_keys, dtype=torch.bool, device=device).tril(n_keys - n_queries)
+
+
 def attend(
     queries: Tensor,
     keys: Tensor,

@@ -31,10 +31,8 @@ class AutoCorrelation(nn.Module):
     def forward(self, series: Tensor, source: Tensor) -> Tensor:
         """``series`` (b, t, d) asks, ``source`` (b, s, d) answers: (b, t, d)."""
         length = series.shape[1]
-        queries, keys_values = self._project(series, source)
+        delays, weights, values = self._chosen(series, source)
         with torch.autocast(series.device.type, enabled=False):
-            keys, values = real_fft(keys_values).chunk(2, dim=-1)  # complex (b, f, d)
-            delays, weights = self._choose(mean_correlation(real_fft(queries), keys, length))
             shifts = weights.new_zeros(len(weights), length).scatter(1, delays, weights)  # (b, t)
             spectrum = values * real_fft(shifts.unsqueeze(-1)).conj()
             mixed = inverse_real_fft(spectrum, length)  # sum over delays of weight * values(t + delay), eq. 6
@@ -42,10 +40,15 @@ class AutoCorrelation(nn.Module):
 
     def delays(self, series: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         """The delays (b, k), in steps, and their weights (b, k), each sample's summing to 1."""
+        return self._chosen(series, source)[:2]
+
+    def _chosen(self, series: Tensor, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Delays and weights, each (b, k), and the spectrum of the values, complex (b, f, d)."""
         queries, keys_values = self._project(series, source)
         with torch.autocast(series.device.type, enabled=False):
-            keys, _ = real_fft(keys_values).chunk(2, dim=-1)
-            return self._choose(mean_correlation(real_fft(queries), keys, series.shape[1]))
+            keys, values = real_fft(keys_values).chunk(2, dim=-1)
+            delays, weights = self._choose(mean_correlation(real_fft(queries), keys, series.shape[1]))
+        return delays, weights, values
 
     def _project(self, series: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
         """Queries (b, t, d) and keys beside values (b, t, 2 d), cut or filled up to the queries' length."""

@@ -22,11 +22,11 @@ class FourierBlock(nn.Module):
     def __init__(self, d_model: int, n_heads: int, modes: Tensor, *, displace: bool = False):
         super().__init__()
         self.displace = displace
-        self.register_buffer("modes", modes.clone())
+        self.register_buffer("modes", modes)
         self.weight = _mode_weights(d_model, n_heads, len(modes))
 
-    def forward(self, queries: Tensor, keys: None) -> Tensor:
-        """``queries`` (b, t, d) to the same shape; there are no keys."""
+    def forward(self, queries: Tensor) -> Tensor:
+        """``queries`` (b, t, d) to the same shape."""
         mixed = _mix_modes(chosen_modes(queries, self.modes), self.weight)
         slots = torch.arange(len(self.modes), device=queries.device) if self.displace else self.modes
         return series_of_modes(mixed, slots, queries.shape[1])
@@ -48,8 +48,8 @@ class FourierCrossAttention(nn.Module):
     def __init__(self, d_model: int, n_heads: int, modes: Tensor, source_modes: Tensor):
         super().__init__()
         self.n_heads = n_heads
-        self.register_buffer("modes", modes.clone())
-        self.register_buffer("source_modes", source_modes.clone())
+        self.register_buffer("modes", modes)
+        self.register_buffer("source_modes", source_modes)
         self.weight = _mode_weights(d_model, n_heads, len(modes))
 
     def forward(self, queries: Tensor, keys: Tensor) -> Tensor:
@@ -88,10 +88,11 @@ class FrequencyLayer(nn.Module):
     def forward(self, series: Tensor, source: Tensor) -> Tensor:
         """``series`` (b, t, d) asks, ``source`` (b, s, d) answers: (b, t, d)."""
         (core,) = self._core
-        queries = self.queries(series)
-        keys = self.keys(source) if core.needs_keys else None
+        inputs = [self.queries(series)]
+        if core.needs_keys:
+            inputs.append(self.keys(source))
         with torch.autocast(series.device.type, enabled=False):
-            filtered = core(*(each if each is None else full_precision(each) for each in (queries, keys)))
+            filtered = core(*map(full_precision, inputs))
         if self.mix:
             filtered = filtered.transpose(1, 2).reshape(filtered.shape)
         return self.out(filtered.to(series.dtype))

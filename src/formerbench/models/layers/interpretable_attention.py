@@ -3,10 +3,9 @@
 Temporal Fusion Transformer, section 4.4 (https://arxiv.org/abs/1912.09363).
 """
 
-import torch
 from torch import Tensor, nn
 
-from formerbench.models.layers.attention import attend, attention_weights
+from formerbench.models.layers.attention import attend, attention_weights, causal_mask
 from formerbench.models.layers.dropout import Dropout
 
 
@@ -33,7 +32,7 @@ class InterpretableAttention(nn.Module):
         queries, keys = self._heads(tokens, n_queries)
         values = self.values(tokens).transpose(0, 1)  # (b, s, d_v)
         values = values.unsqueeze(1).expand(-1, self.n_heads, -1, -1)
-        mask = causal_mask(n_queries, tokens)
+        mask = causal_mask(n_queries, len(tokens), tokens.device)
         mixed = attend(queries, keys, values, scale=self.scale, fused=self.fused, mask=mask)
         mean = self.dropout(mixed).mean(dim=1).transpose(0, 1)  # (t, b, d_v), eq. 16
         return self.dropout(self.out(mean))
@@ -41,15 +40,10 @@ class InterpretableAttention(nn.Module):
     def weights(self, tokens: Tensor, n_queries: int) -> Tensor:
         """Weights (b, h, t, s) of each head."""
         queries, keys = self._heads(tokens, n_queries)
-        return attention_weights(queries * self.scale, keys, causal_mask(n_queries, tokens))
+        mask = causal_mask(n_queries, len(tokens), tokens.device)
+        return attention_weights(queries * self.scale, keys, mask)
 
     def _heads(self, tokens: Tensor, n_queries: int) -> tuple[Tensor, Tensor]:
         """Queries (b, h, t, d_k) and keys (b, h, s, d_k)."""
         projected = self.queries(tokens[-n_queries:]), self.keys(tokens)
         return tuple(x.unflatten(-1, (self.n_heads, -1)).permute(1, 2, 0, 3) for x in projected)
-
-
-def causal_mask(n_queries: int, tokens: Tensor) -> Tensor:
-    """(t, s), true where the last t of s steps may look: at themselves and before (section 4.4)."""
-    s = tokens.shape[0]
-    return torch.ones(n_queries, s, dtype=torch.bool, device=tokens.device).tril(s - n_queries)

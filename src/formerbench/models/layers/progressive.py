@@ -77,6 +77,11 @@ class ProgressiveDecomposition(Forecaster):
         seasonal = self.head(self.decoder_norm(tokens))
         return seasonal[:, -self.horizon :], trend[:, -self.horizon :]
 
+    @torch.no_grad()
+    def explain(self, batch: Batch) -> dict[str, Tensor]:
+        """``seasonal`` and ``trend`` (b, H, v), which add up to the forecast."""
+        return dict(zip(("seasonal", "trend"), self.parts(batch), strict=True))
+
 
 class EncoderLayer(nn.Module):
     """Attention and feed-forward, each followed by a decomposition that keeps the seasonal part (eq. 3)."""
