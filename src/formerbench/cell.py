@@ -26,8 +26,9 @@ from formerbench.grid import Cell
 from formerbench.logs import logger
 from formerbench.measure.clock import median_time_ms
 from formerbench.measure.load import OtherLoad
-from formerbench.measure.memory import PeakMemory, keep_freed_memory, load_libraries
+from formerbench.measure.memory import PeakMemory, is_lack_of_memory, keep_freed_memory, load_libraries
 from formerbench.models import build
+from formerbench.models.batch import count_parameters
 from formerbench.paths import write_bytes, write_text
 from formerbench.provenance import provenance
 from formerbench.results import ACCURACY_COLUMNS, write_json
@@ -96,8 +97,8 @@ def _outcome(cell: Cell, series: Series, state: StateFolder, threads: int | None
         ended = _without_result("oom", str(error))
     except Exception as error:  # an error in a model must not take the other cells' tables along
         logger.exception("the cell failed:")
-        no_memory = "can't allocate memory" in str(error)
-        ended = _without_result("oom" if no_memory else "failed", f"{type(error).__name__}: {error}")
+        status = "oom" if is_lack_of_memory(error) else "failed"
+        ended = _without_result(status, f"{type(error).__name__}: {error}")
     ended["columns"]["attempts"] = state.attempts
     return ended
 
@@ -118,7 +119,7 @@ def _train_and_test(cell: Cell, series: Series, state: StateFolder) -> dict:
     validation = Windows(series, cell.lookback, cell.horizon, "val", scaler, cell.device)
     model = _model(cell, series, train.n_marks).to(cell.device)
     _refuse_other_shape(model, validation)
-    n_parameters = sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters())
+    n_parameters = count_parameters(model)
     progress = Progress()
     if any(parameter.requires_grad for parameter in model.parameters()):
         progress = Trainer(

@@ -1,7 +1,6 @@
 """The instrument finds known times, memory and work, and no end of a measurement is an error of its own."""
 
 import json
-import os
 
 import pytest
 
@@ -11,14 +10,20 @@ from formerbench.measure.sandbox import Sandbox
 from formerbench.measure.work import Work
 from formerbench.results import SCALING_COLUMNS
 
+from ..project import REPOSITORY
+
+
+@pytest.fixture(scope="module", autouse=True)
+def probes_are_found():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(REPOSITORY))
+        yield
+
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with pytest.MonkeyPatch.context() as patch:
-        root = os.fspath(__file__).rsplit("/tests/", 1)[0]
-        patch.setenv("PYTHONPATH", root)  # where the probes are found
-        with Sandbox(memory_budget_mb=1500, time_budget_s=60) as sandbox:
-            yield sandbox
+    with Sandbox(memory_budget_mb=1500, time_budget_s=60) as sandbox:
+        yield sandbox
 
 
 def work(probe, phase="inference", batch_size=2, **options):
@@ -84,10 +89,8 @@ def test_memory_that_does_not_exist_is_oom(sandbox):
 
 
 def test_more_time_than_the_budget_is_timeout():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.fspath(__file__).rsplit("/tests/", 1)[0])
-        with Sandbox(memory_budget_mb=1000, time_budget_s=4) as sandbox:
-            found = row(sandbox, "Sleep", seconds=30)
+    with Sandbox(memory_budget_mb=1000, time_budget_s=4) as sandbox:
+        found = row(sandbox, "Sleep", seconds=30)
     assert (found["status"], found["reason"]) == ("timeout", "took more than 4 s")
     assert found["reached"] == "inference"
 

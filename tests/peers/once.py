@@ -19,6 +19,7 @@ from formerbench.measure import flops
 from formerbench.measure.clock import StepClock
 from formerbench.measure.load import OtherLoad
 from formerbench.measure.memory import PeakMemory, keep_freed_memory, load_libraries
+from formerbench.models.batch import count_parameters
 
 from .settings import PHASES, SIDES, Pair, pairs
 
@@ -99,7 +100,7 @@ def measure(side, pair: Pair, phase: str, *, threads: int, seconds: float, count
         "ms": statistics.median(clock.times_ms),
         "mb": peak_mb,
         "repeats": len(clock.times_ms),
-        "parameters": sum(each.numel() * (1 + each.is_complex()) for each in model.parameters()),
+        "parameters": count_parameters(model),
         "peak": flops.peak("cpu", threads),
         "busy": busy,
     }

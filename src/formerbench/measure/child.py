@@ -11,6 +11,7 @@ from formerbench.measure.memory import PeakMemory
 from formerbench.measure.stopwatch import steady_times_ms
 from formerbench.measure.tensors import inspect
 from formerbench.measure.work import Work, prepare, rehearse
+from formerbench.models.batch import count_parameters
 
 Tell = Callable[[dict], None]
 
@@ -27,8 +28,7 @@ def measure(work: Work, seconds: float, tell: Tell) -> None:
     load, memory = OtherLoad(), PeakMemory(work.device)
     tell({"reached": "building", "baseline_mb": memory.baseline_mb, "memory_method": memory.method})
     model, run = prepare(work)
-    n_parameters = sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters())
-    tell({"reached": work.phase, "n_parameters": n_parameters})
+    tell({"reached": work.phase, "n_parameters": count_parameters(model)})
     times_ms = steady_times_ms(run, work.device, seconds)
     tell({"times_ms": times_ms, "peak_memory_mb": memory.mb(), "busy": load.busy(), **_on_cuda(work)})
     del model, run

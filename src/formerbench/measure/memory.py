@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 
-_STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _MB = 2**20
 _SAMPLE_S = 0.01
@@ -38,7 +37,7 @@ class PeakMemory:
             torch.cuda.reset_peak_memory_stats()
             self._baseline = torch.cuda.memory_allocated()
         elif _reset_high_water_mark():
-            self._baseline = _resident("VmRSS")
+            self._baseline = resident("VmRSS")
         else:
             self.method = "psutil_samples"
             self._sampler = _Sampler()
@@ -72,7 +71,7 @@ class PeakMemory:
         if self.on_cuda:
             torch.cuda.synchronize()
             return torch.cuda.max_memory_allocated()
-        return _resident("VmHWM") if self._sampler is None else self._sampler.peak
+        return resident("VmHWM") if self._sampler is None else self._sampler.peak
 
 
 def _c_library():
@@ -117,12 +116,23 @@ def _reset_high_water_mark() -> bool:
     return True
 
 
-def _resident(field: str) -> int:
-    """``VmRSS`` (now) or ``VmHWM`` (peak) of this process in bytes."""
-    for line in _STATUS.read_text().splitlines():
+def resident(field: str, process: int | str = "self") -> int:
+    """``VmRSS`` (now) or ``VmHWM`` (peak) of a process in bytes.
+
+    Raises:
+        OSError: the process is gone, or this is not Linux.
+        RuntimeError: the system does not say.
+    """
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status has no {field}")
+    raise RuntimeError(f"/proc/{process}/status has no {field}")
+
+
+def is_lack_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` is Python's, CUDA's or the CPU allocator's way to say that there is no memory."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "can't allocate memory" in str(error)
 
 
 class _Sampler(threading.Thread):

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import psutil
 
 from formerbench.errors import StatedError
+from formerbench.measure.memory import resident
 from formerbench.measure.work import Work
 
 _LOOK_EVERY_S = 0.02
@@ -162,12 +162,8 @@ def _ended(outcome: Outcome, code: int) -> Outcome:
 
 def _peak_mb(process: int) -> float:
     """Peak resident memory of another process, or the present one where the system keeps no peak."""
-    try:
-        for line in Path(f"/proc/{process}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / _MB
-    except OSError:
-        pass
+    with suppress(OSError, RuntimeError):
+        return resident("VmHWM", process) / _MB
     try:
         return psutil.Process(process).memory_info().rss / _MB
     except psutil.NoSuchProcess:

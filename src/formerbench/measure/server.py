@@ -13,6 +13,7 @@ import traceback
 import torch._dynamo  # noqa: F401  (the first optimizer imports it: a second, once instead of each time)
 
 from formerbench.measure.child import machine_peak, measure
+from formerbench.measure.memory import is_lack_of_memory
 from formerbench.measure.work import Work
 
 
@@ -37,9 +38,7 @@ def _run_child(request: dict) -> None:
             measure(Work(**request["work"]), request["seconds"], _tell)
     except BaseException as error:
         traceback.print_exc()
-        no_memory = isinstance(error, MemoryError) or "can't allocate memory" in str(error)
-        no_memory = no_memory or type(error).__name__ == "OutOfMemoryError"
-        _tell({"error": f"{type(error).__name__}: {error}", "no_memory": no_memory})
+        _tell({"error": f"{type(error).__name__}: {error}", "no_memory": is_lack_of_memory(error)})
         code = 1
     finally:
         sys.stdout.flush()

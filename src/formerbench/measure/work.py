@@ -80,8 +80,8 @@ def _inputs(work: Work, random: torch.Generator) -> tuple[Batch, Tensor]:
 
     past, target = draw(b, work.lookback, v), draw(b, work.horizon, v)
     marks = draw(b, work.lookback + work.horizon, N_MARKS)
-    batch = Batch(past, marks[:, : work.lookback], marks[:, work.lookback :], static_ids=torch.arange(v))
-    return batch._replace(static_ids=batch.static_ids.to(work.device)), target
+    past_marks, future_marks = marks[:, : work.lookback], marks[:, work.lookback :]
+    return Batch(past, past_marks, future_marks, static_ids=torch.arange(v, device=work.device)), target
 
 
 def _inference(model: torch.nn.Module, batch: Batch, work: Work) -> Callable[[], object]:

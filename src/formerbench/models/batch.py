@@ -21,6 +21,11 @@ class Batch(NamedTuple):
     static_reals: Tensor | None = None  # (v, s)
 
 
+def count_parameters(model: nn.Module) -> int:
+    """Parameters of ``model`` as real scalars: a complex one counts 2."""
+    return sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters())
+
+
 class Forecaster(nn.Module):
     """Base of the models: ``forward(batch)`` gives the point forecast (b, H, v) on the scaled axis.
 
