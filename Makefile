@@ -11,7 +11,7 @@ STUDY = $(or $(CONFIG),$(QUICK))
 PEERS := .venv-peers
 ROUNDS ?= 5
 
-.PHONY: report test retry bench lint lock
+.PHONY: report scaling test retry bench lint lock
 .DEFAULT_GOAL := report
 
 report: $(VENV)/installed
@@ -25,6 +25,10 @@ report: $(VENV)/installed
 	fi; \
 	$(BIN)/snakemake --configfile "$$config" --quiet rules host reason && \
 	$(BIN)/formerbench plan "$$config" --report
+
+# Time and memory by length; with nothing else running. Other sizes: make scaling CONFIG=config/scaling-review.yaml
+scaling:
+	@$(MAKE) --no-print-directory report CONFIG="$(or $(CONFIG),config/scaling.yaml)"
 
 test: $(VENV)/installed
 	$(BIN)/python -m pytest

@@ -2,13 +2,16 @@ from snakemake.utils import min_version
 
 from formerbench.data.registry import find
 from formerbench.grid import cells
-from formerbench.models import class_path
+from formerbench.measurements import measurements
+from formerbench.models import MECHANISMS, class_path
 from formerbench.provenance import (
     COLLECT_MODULES,
     DESCRIBE_MODULES,
     DOWNLOAD_MODULES,
+    MEASURE_MODULES,
     PREPARE_MODULES,
     cell_digest,
+    measurement_digest,
     report_digest,
     source_digest,
 )
@@ -28,6 +31,7 @@ include: "workflow/rules/common.smk"
 STUDY = checked_study(config)
 DATASETS = {entry.name: entry for entry in checked(lambda: map(find, STUDY.datasets))}
 CELLS = {str(cell.folder): cell for cell in checked(lambda: cells(STUDY))}
+MEASUREMENTS = {str(one.folder): one for one in checked(lambda: measurements(STUDY))}
 
 
 wildcard_constraints:
@@ -38,11 +42,17 @@ wildcard_constraints:
     horizon=r"\d+",
     device="cpu|cuda",
     precision="fp32|bf16|fp16",
+    experiment=one_of(dict.fromkeys(m.experiment for m in MEASUREMENTS.values())) or "none",
+    subject=one_of(dict.fromkeys(m.subject for m in MEASUREMENTS.values())) or "none",
+    variant=r"[A-Za-z0-9_=]+",
+    n_variates=r"\d+",
+    batch_size=r"\d+",
     seed=r"\d+",
 
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/accuracy.smk"
+include: "workflow/rules/scaling.smk"
 include: "workflow/rules/summary.smk"
 include: "workflow/rules/report.smk"
 

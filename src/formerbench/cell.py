@@ -32,7 +32,8 @@ from formerbench.models.batch import count_parameters
 from formerbench.paths import write_bytes, write_text
 from formerbench.provenance import provenance
 from formerbench.results import ACCURACY_COLUMNS, write_json
-from formerbench.training import HISTORY_COLUMNS, Diverged, Progress, Trainer, autocast
+from formerbench.training import HISTORY_COLUMNS, Diverged, Progress, Trainer
+from formerbench.training_step import autocast
 
 _SCORES = ("mse", "mae", "rmse", "mae_raw", "smape", "mase", "quantile_loss", "n_test_windows")
 _DETAILS = ("per_variate", "per_step", "forecasts", "n_constant_variates")

@@ -38,6 +38,7 @@ class Study:
     parallel: bool
     budget: dict
     settings: dict
+    scaling: dict | None
     mirror: str | None
     evidence: tuple[str, ...]
 
@@ -53,6 +54,7 @@ class Study:
         check(config, read_yaml(shipped(CONFIG_SCHEMA)), "config")
         if config["study"] == "reference":
             raise StatedError("config: study: 'reference' is where committed tables are; take another name")
+        _refuse_nothing_to_do(config)
         models = [{"name": m} if isinstance(m, str) else m for m in config["models"]]
         config["models"] = [ModelEntry(m["name"], m.get("class"), m.get("options", {})) for m in models]
         _refuse_twice("models", [model.name for model in config["models"]])
@@ -129,6 +131,17 @@ def fill_defaults(content: dict, schema: dict) -> None:
             content[key] = json.loads(json.dumps(rule["default"]))
         if isinstance(content.get(key), dict):
             fill_defaults(content[key], rule)
+
+
+def _refuse_nothing_to_do(config: dict) -> None:
+    datasets, lookbacks = bool(config["datasets"]), bool(config["lookbacks"])
+    if datasets != lookbacks:
+        there, missing = ("datasets", "lookbacks") if datasets else ("lookbacks", "datasets")
+        raise StatedError(f"config: '{missing}' is a required property beside '{there}'")
+    if not datasets and config["scaling"] is None:
+        raise StatedError("config: nothing to do; give 'datasets' and 'lookbacks', or 'scaling', or both")
+    if config["scaling"] is not None and config["parallel"]:
+        raise StatedError("config: scaling: jobs that run side by side have no times; set 'parallel: false'")
 
 
 def _refuse_twice(key: str, names: list[str]) -> None:

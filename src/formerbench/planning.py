@@ -11,6 +11,7 @@ from formerbench.config import Study, load_config
 from formerbench.data.registry import Entry, find, splits
 from formerbench.errors import StatedError, nearest
 from formerbench.grid import Cell, cells, planned_shape
+from formerbench.measurements import Measurement, measurements
 from formerbench.models import NAIVE
 from formerbench.paths import shipped
 from formerbench.provenance import cpu_model
@@ -27,6 +28,7 @@ class Plan:
     Attributes:
         hours: training steps at most times their measured duration; tests and start-up come on top.
         unmeasured: models and data sets without a measured step time, whose cells are not in ``hours``.
+        measurements: of ``scaling``, how many there are and at most how long they may take.
         disk_mb: raw and prepared data, and the weights of every cell.
     """
 
@@ -35,13 +37,14 @@ class Plan:
     finished: int
     skipped: Counter
     hours: float
+    measurements: dict
     unmeasured: list[str]
     disk_mb: float
 
     def as_dict(self) -> dict:
         """Plain values for JSON."""
         numbers = {"finished": self.finished, "skipped": dict(self.skipped), "hours": self.hours}
-        rest = {"unmeasured": self.unmeasured, "disk_mb": self.disk_mb}
+        rest = {"unmeasured": self.unmeasured, "measurements": self.measurements, "disk_mb": self.disk_mb}
         return {"study": self.study, **numbers, **rest, "cells": [cell.as_dict() for cell in self.cells]}
 
     def as_text(self) -> str:
@@ -53,6 +56,9 @@ class Plan:
             f"training  {self.hours:.2g} h at most on one machine, from step times measured before",
             f"disk      {self.disk_mb:.0f} MB",
         ]
+        if self.measurements["count"]:
+            counts = "{count} measurements, {finished} finished; {hours:.2g} h if all use up their time"
+            lines.insert(-1, f"scaling   {counts.format(**self.measurements)}")
         if self.unmeasured:
             lines.insert(-1, f"            without {', '.join(self.unmeasured)}: no step was measured so far")
         return "\n".join(lines)
@@ -81,6 +87,7 @@ def plan(study: Study, results: Path) -> Plan:
         skipped=skipped,
         hours=seconds / 3600,
         unmeasured=list(unmeasured),
+        measurements=_measurements(study, results),
         disk_mb=_disk_mb(todo, entries),
     )
 
@@ -98,13 +105,17 @@ def report_of(study: Study, results: Path) -> Path:
 
 
 def of_status(study: Study, status: str, results: Path) -> list[str]:
-    """Paths of the ``metrics.json`` of the finished cells of ``status``."""
+    """Paths of ``metrics.json`` and ``profile.json`` of the finished cells and measurements of ``status``."""
     if status not in STATUSES:
         raise StatedError(
             f"unknown status '{status}'{nearest(status, STATUSES)}; there are: {', '.join(STATUSES)}"
         )
-    paths = [_metrics(cell, results) for cell in cells(study)]
-    return [str(path) for path in paths if path.is_file() and read_json(path)["status"] == status]
+    metrics = [path for cell in cells(study) if (path := _metrics(cell, results)).is_file()]
+    profiles = [path for one in measurements(study) if (path := _profile(one, results)).is_file()]
+    return [
+        *(str(path) for path in metrics if read_json(path)["status"] == status),
+        *(str(path) for path in profiles if status in {row["status"] for row in read_json(path)["rows"]}),
+    ]
 
 
 def read_cells(path: Path) -> list[Cell]:
@@ -140,6 +151,17 @@ def select(todo: list[Cell], axes: dict) -> Cell:
 
 def _metrics(cell: Cell, results: Path) -> Path:
     return results / cell.study / cell.folder / "metrics.json"
+
+
+def _profile(measurement: Measurement, results: Path) -> Path:
+    return results / measurement.study / measurement.folder / "profile.json"
+
+
+def _measurements(study: Study, results: Path) -> dict:
+    todo = measurements(study)
+    left = [one for one in todo if not _profile(one, results).is_file()]
+    seconds = sum(len(one.phases) * one.time_budget_s for one in left if not one.skip)
+    return {"count": len(todo), "finished": len(todo) - len(left), "hours": seconds / 3600}
 
 
 def _measured_steps(study: Study, finished: list[Cell], results: Path) -> list[dict]:

@@ -23,10 +23,32 @@ CELL_MODULES = (
     "measure.clock",
     "measure.load",
     "measure.memory",
+    "measure.process",
     "metrics",
     "models.batch",
     "schedules",
     "training",
+    "training_step",
+)
+MEASURE_MODULES = (
+    "measure.child",
+    "measure.clock",
+    "measure.flops",
+    "measure.job",
+    "measure.load",
+    "measure.longest",
+    "measure.machine",
+    "measure.memory",
+    "measure.prepare",
+    "measure.process",
+    "measure.profile",
+    "measure.sandbox",
+    "measure.server",
+    "measure.stopwatch",
+    "measure.tensors",
+    "measure.work",
+    "models.batch",
+    "training_step",
 )
 DOWNLOAD_MODULES = ("data.download", "data.transport")
 PREPARE_MODULES = (
@@ -38,7 +60,7 @@ PREPARE_MODULES = (
     "data.synthetic",
 )
 DESCRIBE_MODULES = (*PREPARE_MODULES, "data.checks")
-COLLECT_MODULES = ("analysis.collect", "data.series", "results")
+COLLECT_MODULES = ("analysis.collect", "analysis.collect_scaling", "data.series", "results")
 REPORT_PACKAGES = ("analysis", "report")
 _LEFT_OUT = ("models.configs",)
 
@@ -68,22 +90,31 @@ def report_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-@cache
 def cell_digest(class_path: str) -> str:
     """Digest of all code that a cell of the model ``package.module:Class`` executes.
 
     Of a user's model, the modules beside it that it imports count, and those of this package's models.
     """
+    return _digest_with(CELL_MODULES, class_path)
+
+
+def measurement_digest(class_path: str) -> str:
+    """Digest of all code that a measurement of the model or mechanism ``package.module:Class`` executes."""
+    return _digest_with(MEASURE_MODULES, class_path)
+
+
+@cache
+def _digest_with(modules: tuple[str, ...], class_path: str) -> str:
     module = class_path.partition(":")[0]
     if module.startswith("formerbench."):
         used = _closure(module, _model_file)
-        return source_digest(CELL_MODULES + tuple(name.removeprefix("formerbench.") for name in used))
+        return source_digest(modules + tuple(name.removeprefix("formerbench.") for name in used))
     first = _find_module(module)
     if first is None:
-        return source_digest(CELL_MODULES)
+        return source_digest(modules)
     root = first.parents[module.count(".") + (first.name == "__init__.py")]
     used = _closure(module, lambda name: _model_file(name) or _file_below(root, name))
-    return source_digest(CELL_MODULES, tuple(used[name] for name in sorted(used)))
+    return source_digest(modules, tuple(used[name] for name in sorted(used)))
 
 
 def _closure(module: str, find: Callable[[str], Path | None]) -> dict[str, Path]:

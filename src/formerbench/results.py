@@ -116,6 +116,22 @@ SCALING_COLUMNS = {
     **PROVENANCE_COLUMNS,
 }
 
+# What names a measurement within a study.
+SCALING_AXES = (
+    "experiment",
+    "subject",
+    "variant",
+    "lookback",
+    "horizon",
+    "n_variates",
+    "batch_size",
+    "device",
+    "precision",
+    "phase",
+)
+# Beside the scaling table: a row a timed repeat.
+REPEAT_COLUMNS = {axis: SCALING_COLUMNS[axis] for axis in SCALING_AXES} | {"repeat": int, "time_ms": float}
+
 # What two runs of the same config, seed and thread count may disagree on; all else is bit-identical.
 MEASURED = frozenset(
     {

@@ -16,8 +16,8 @@ from formerbench.logs import logger
 from formerbench.measure.clock import StepClock
 from formerbench.measure.memory import PeakMemory
 from formerbench.schedules import rate
+from formerbench.training_step import TrainingStep, autocast
 
-AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _REPORT_EVERY_S = 30
 
 
@@ -53,11 +53,6 @@ class Progress:
 HISTORY_COLUMNS = ("epoch", "step", "train_loss", "validation_loss", "learning_rate", "train_time_s")
 
 
-def autocast(device: str, precision: str) -> torch.autocast:
-    """Context in which a model computes at ``precision`` on ``device``; fp32 changes nothing."""
-    return torch.autocast(device, dtype=AUTOCAST.get(precision), enabled=precision in AUTOCAST)
-
-
 class Trainer:
     """Trains ``model`` on ``windows``; the best weights by the loss on ``validation`` are in it at the end.
 
@@ -79,9 +74,14 @@ class Trainer:
     ):
         self.model, self.windows, self.validation, self.settings = model, windows, validation, settings
         self.device, self.precision, self.state, self.memory = device, precision, state, memory
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.Adam(trained, lr=settings.learning_rate, fused=True)
-        self.scaler = torch.amp.GradScaler(device, enabled=precision == "fp16")
+        self.take_step = TrainingStep(
+            model,
+            device=device,
+            precision=precision,
+            learning_rate=settings.learning_rate,
+            max_grad_norm=settings.max_grad_norm,
+        )
+        self.optimizer, self.scaler = self.take_step.optimizer, self.take_step.scaler
         self.sampler = torch.Generator().manual_seed(seed)
         self.best = _copy(model.state_dict())
         self.clock = StepClock(device)
@@ -124,7 +124,8 @@ class Trainer:
                 break
             batch, target = self.windows.batch(index.to(self.device))
             with self.clock.step():
-                losses.append(self._step(batch, target))
+                self._set_rate()
+                losses.append(self.take_step(batch, target))
             counts.append(len(index))
             self.progress.step += 1
             if time.monotonic() - reported > _REPORT_EVERY_S:
@@ -134,19 +135,6 @@ class Trainer:
         self.progress.train_time_s = self.clock.total_ms / 1e3
         weights = torch.tensor(counts, dtype=torch.float64)
         return float((torch.stack(losses).double().cpu() * weights).sum() / weights.sum())
-
-    def _step(self, batch, target: Tensor) -> Tensor:
-        self._set_rate()
-        self.optimizer.zero_grad(set_to_none=True)
-        with autocast(self.device, self.precision):
-            loss = self.model.loss(batch, target)
-        self.scaler.scale(loss).backward()
-        if self.settings.max_grad_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        return loss.detach()
 
     def _set_rate(self) -> None:
         now = rate(

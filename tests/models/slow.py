@@ -67,6 +67,18 @@ def feed_forward(weights, prefix, series):
     return torch.stack(rows)
 
 
+def attention(queries, keys, values, n_heads):
+    """Full attention (t, d) of one sample, heads side by side."""
+    heads = []
+    for q, k, v in zip(*(x.chunk(n_heads, dim=1) for x in (queries, keys, values)), strict=True):
+        rows = []
+        for query in q:
+            weights = torch.softmax(torch.stack([query @ key / math.sqrt(len(key)) for key in k]), 0)
+            rows.append(sum(weight * value for weight, value in zip(weights, v, strict=True)))
+        heads.append(torch.stack(rows))
+    return torch.cat(heads, dim=1)
+
+
 def layer_norm(weights, prefix, series):
     rows = []
     for row in series:

@@ -5,9 +5,11 @@ import math
 import pytest
 import torch
 
-from formerbench.models.layers.attention import attend
+from formerbench.measure.flops import count
+from formerbench.models.layers import attention, blockwise_attention
+from formerbench.models.layers.attention import attend, attention_weights, causal_mask
 from formerbench.models.layers.decomposition import SeriesDecomposition
-from formerbench.models.layers.dropout import Dropout
+from formerbench.models.layers.dropout import Dropout, kept_scale
 from formerbench.models.layers.embedding import TimeStepEmbedding
 from formerbench.models.layers.fourier import chosen_modes, inverse_real_fft, real_fft, series_of_modes
 from formerbench.models.layers.normalisation import window_statistics
@@ -92,6 +94,76 @@ def test_attention_equals_the_formula(fused, value_width):
             scores = [0.3 * float(queries[b, i] @ keys[b, j]) for j in range(5)]
             weights = torch.softmax(torch.tensor(scores, dtype=torch.float64), 0)
             torch.testing.assert_close(out[b, i], sum(weights[j] * values[b, j] for j in range(5)))
+
+
+class TestBlockwiseAttention:
+    @pytest.fixture(params=[1, 20, 80, 2**19])  # one query a block, several, several samples, all at once
+    def block(self, request, monkeypatch):
+        monkeypatch.setattr(blockwise_attention, "_BLOCK", request.param)
+
+    @staticmethod
+    def heads(dtype=torch.float64):
+        random = torch.Generator().manual_seed(0)
+        shapes = ((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 2))
+        return [torch.randn(shape, generator=random, dtype=dtype, requires_grad=True) for shape in shapes]
+
+    @staticmethod
+    def attend(*heads, dropout=0.4, mask=None):
+        torch.manual_seed(0)
+        how = {"scale": 0.7, "dropout": dropout, "mask": mask}
+        return blockwise_attention.blockwise_attention(*heads, **how)
+
+    @pytest.mark.usefixtures("block")
+    @pytest.mark.parametrize("dropout", [0.0, 0.4])
+    @pytest.mark.parametrize("causal", [False, True])
+    def test_is_dropout_of_the_weights(self, dropout, causal):
+        queries, keys, values = self.heads()
+        mask = causal_mask(5, 7, torch.device("cpu")) if causal else None
+        weights = attention_weights(0.7 * queries, keys, mask)
+        one_hot = torch.eye(7, dtype=torch.float64).expand(2, 3, 7, 7)
+        kept = self.attend(queries, keys, one_hot, dropout=dropout, mask=mask) != 0
+        possible = torch.ones(5, 7, dtype=torch.bool) if mask is None else mask
+        share = 1 - kept[possible.expand_as(kept)].double().mean()
+        assert share == pytest.approx(dropout, abs=0.1)
+        out = self.attend(queries, keys, values, dropout=dropout, mask=mask)
+        expected = (weights * kept * kept_scale(dropout)) @ values
+        slow.assert_same_function(out, expected, {"queries": queries, "keys": keys, "values": values})
+
+    @pytest.mark.usefixtures("block")
+    def test_half_precision_is_close(self):
+        half = self.heads(torch.bfloat16)
+        full = [x.detach().float().requires_grad_() for x in half]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = self.attend(*half)
+            out.sum().backward()
+        expected = self.attend(*full)
+        expected.sum().backward()
+        assert out.dtype == torch.bfloat16
+        torch.testing.assert_close(out.float(), expected, rtol=0.02, atol=0.05)
+        for mine, other in zip(half, full, strict=True):
+            torch.testing.assert_close(mine.grad.float(), other.grad, rtol=0.02, atol=0.05)
+
+    def test_every_product_is_counted(self):
+        out = count(lambda: self.attend(*self.heads()).sum().backward())
+        weights = 2 * 3 * 5 * 7
+        assert out == 2 * weights * (4 * 4 + 3 * 2)  # scores twice, gradients of q and k; v forward, then two
+
+    @pytest.mark.parametrize(("few", "by_blocks"), [(210, False), (209, True)])
+    def test_serves_where_there_are_many_weights(self, few, by_blocks, monkeypatch):
+        calls = []
+        monkeypatch.setattr(attention, "_FEW", few)
+        monkeypatch.setattr(attention, "blockwise_attention", lambda *heads, **how: calls.append(how))
+        attend(*self.heads(), scale=1.0, fused=True, dropout=0.1)
+        assert bool(calls) == by_blocks
+        attend(*self.heads(), scale=1.0, fused=True)
+        attend(*self.heads(), scale=1.0, fused=False, dropout=0.1)
+        assert len(calls) == by_blocks
+
+    @pytest.mark.filterwarnings("ignore")  # the compiler's own
+    def test_compiled_models_can_do_without(self, monkeypatch):
+        monkeypatch.setattr(attention, "_FEW", 0)
+        compiled = torch.compile(attend, backend="aot_eager", fullgraph=True)
+        assert compiled(*self.heads(), scale=1.0, fused=True, dropout=0.1).shape == (2, 3, 5, 2)
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean():

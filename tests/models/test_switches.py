@@ -4,6 +4,8 @@ import pytest
 import torch
 from torch.utils._pytree import tree_leaves
 
+from formerbench.models.layers import attention as attention_layer
+
 from .tiny import ATTENTION, TRAINED, TRANSFORMERS, H, V, batch, tiny, trained
 from .watching import Made
 
@@ -27,6 +29,12 @@ class TestSwitches:
             torch.testing.assert_close(a, b)
         for a, b in zip(plain.buffers(), recomputing.buffers(), strict=True):
             assert torch.equal(a, b)  # batch statistics are taken over once
+
+    def test_checkpointing_draws_the_same_dropout_of_blocks_of_weights(self, name, monkeypatch):
+        monkeypatch.setattr(attention_layer, "_FEW", 0)
+        fused = {"attention": "fused"} if name in ATTENTION else {}
+        (loss, _), (again, _) = losses([tiny(name, **fused), tiny(name, checkpoint=True, **fused)])
+        assert torch.equal(loss, again)
 
     def test_checkpointing_keeps_less(self, name):
         kept = []

@@ -9,6 +9,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from scaling_tables import rows_of, write_scaling
 
 from formerbench import results
 from formerbench.report.render import render
@@ -35,19 +36,24 @@ WINDOWS = (0, 1000, 2000)
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory) -> Path:
     """The folder ``tables`` of a small study; read only."""
-    return write_tables(tmp_path_factory.mktemp("first") / "tables")
+    return write_tables(tmp_path_factory.mktemp("first") / "tables", scaling=rows_of())
 
 
 @pytest.fixture(scope="session")
 def report(tables) -> Path:
     """The folder of its rendered pages, beside its tables; read only."""
-    return render(tables, tables.parent / "report").parent
+    elsewhere = rows_of(("patchtst", "itransformer"), "other", cpu="Another CPU", threads=4)
+    evidence = write_scaling(tables.parent / "evidence", elsewhere, write_csv)
+    return render(tables, tables.parent / "report", [evidence, tables.parent / "nothing"]).parent
 
 
 def write_tables(
-    folder: Path, models=tuple(SKILL), datasets=None, horizons=HORIZONS, seeds=SEEDS, **study
+    folder: Path, models=tuple(SKILL), datasets=None, horizons=HORIZONS, seeds=SEEDS, scaling=(), **study
 ) -> Path:
-    """Write all six tables of a made-up study into ``folder``; ``study`` overrides keys of ``study.json``."""
+    """Write all tables of a made-up study into ``folder``.
+
+    ``scaling`` are its measurements; ``study`` overrides keys of ``study.json``.
+    """
     datasets = DATASETS if datasets is None else datasets
     folder.mkdir(parents=True, exist_ok=True)
     axes = list(product(datasets, models, LOOKBACKS, horizons, seeds))
@@ -64,6 +70,7 @@ def write_tables(
     write_csv(folder / "truth.csv", results.TRUTH_COLUMNS, truth)
     described = [_dataset(name, columns) for name, columns in datasets.items()]
     (folder / "datasets.json").write_text(json.dumps(described), encoding="utf-8")
+    write_scaling(folder, list(scaling), write_csv)
     planned = {
         "study": "first",
         "title": "A first look",

@@ -65,6 +65,7 @@ def test_writes_the_pages_and_returns_the_first(tables, tmp_path):
     assert index == tmp_path / "report" / "index.html"
     assert {path.name for path in index.parent.iterdir()} == {
         "index.html",
+        "scaling.html",
         "provenance.html",
         "dataset-ETTh1.html",
         "dataset-own_power.html",
@@ -127,7 +128,7 @@ def test_variate_table_has_every_column_of_the_data(tables, report):
 
 
 def test_the_same_tables_give_the_same_bytes(tables, report, tmp_path):
-    render(tables, tmp_path)
+    render(tables, tmp_path, [tables.parent / "evidence"])
     for path in report.iterdir():
         assert path.read_bytes() == (tmp_path / path.name).read_bytes()
 
@@ -141,7 +142,7 @@ def test_names_and_reasons_cannot_bring_in_markup(tmp_path):
     (tables / "accuracy.csv").write_text(accuracy)
     render(tables, tmp_path / "report")
     pages = sorted((tmp_path / "report").iterdir())
-    assert len(pages) == 3
+    assert len(pages) == 4
     for path in pages:
         page = Page(path)
         assert page.tags.count("script") == 1

@@ -27,7 +27,7 @@ def package(tmp_path, monkeypatch):
 
 
 def clear():
-    provenance.cell_digest.cache_clear()
+    provenance._digest_with.cache_clear()
     provenance._code.cache_clear()
 
 
@@ -61,7 +61,8 @@ def test_a_layer_counts_for_the_models_that_import_it(package):
 
 
 def test_training_counts_for_all(package):
-    assert changed(package, "training.py", "set_to_none=True", "set_to_none=False") == set(MODELS)
+    assert changed(package, "training.py", "_REPORT_EVERY_S = 30", "_REPORT_EVERY_S = 3") == set(MODELS)
+    assert changed(package, "training_step.py", "set_to_none=True", "set_to_none=False") == set(MODELS)
 
 
 def test_docstrings_comments_and_layout_do_not_count(package):
@@ -83,6 +84,7 @@ def test_the_module_lists_leave_nothing_out_that_cells_execute():
         "errors": "only words",
         "grid": "values reach a cell through its settings",
         "logs": "only words",
+        "measurements": "values reach a measurement through its settings",
         "models": "names; the model's own file counts by itself",
         "paths": "how files are replaced",
         "provenance": "describes, computes nothing",
@@ -92,7 +94,12 @@ def test_the_module_lists_leave_nothing_out_that_cells_execute():
         "data.download": "only its checksum function",
         "data.registry": "values reach a cell through its settings and the prepared data",
     }
-    for listed in (provenance.CELL_MODULES, provenance.PREPARE_MODULES, provenance.COLLECT_MODULES):
+    for listed in (
+        provenance.CELL_MODULES,
+        provenance.MEASURE_MODULES,
+        provenance.PREPARE_MODULES,
+        provenance.COLLECT_MODULES,
+    ):
         for module in listed:
             for imported in imports(module):
                 assert imported in {*listed, *exceptions, "models.configs"}, f"{module} imports {imported}"

@@ -22,7 +22,8 @@ def rows(project):
 
 
 def test_the_first_run_makes_everything(finished):
-    assert jobs(finished.output) == {"prepare": 1, "describe": 1, "train": 3, "collect": 1, "report": 1}
+    once = dict.fromkeys(("prepare", "describe", "collect", "collect_scaling", "report"), 1)
+    assert jobs(finished.output) == {"train": 3, **once}
     table = rows(finished)
     assert list(table[0]) == list(ACCURACY_COLUMNS)
     assert [(row["model"], row["status"]) for row in table] == [
@@ -31,7 +32,8 @@ def test_the_first_run_makes_everything(finished):
         ("drift", "ok"),
     ]
     report = finished.root / "results/tiny/report"
-    assert {page.name for page in report.iterdir()} == {"index.html", "provenance.html", "dataset-mine.html"}
+    pages = {"index.html", "scaling.html", "provenance.html", "dataset-mine.html"}
+    assert {page.name for page in report.iterdir()} == pages
     assert f"{float(table[1]['mse']):.3f}" in (report / "index.html").read_text()
 
 
@@ -85,7 +87,7 @@ RERUNS = {
         {"train": 1, "collect": 1, "report": 1},
     ),
     "code of all cells": (
-        edit("src/formerbench/training.py", "set_to_none=True", "set_to_none=False"),
+        edit("src/formerbench/training_step.py", "set_to_none=True", "set_to_none=False"),
         {"train": 3, "collect": 1, "report": 1},
     ),
     "a docstring": (edit("src/formerbench/training.py", '"""Training: ', '"""About training: '), {}),

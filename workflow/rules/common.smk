@@ -4,6 +4,7 @@ import sys
 from formerbench import devices
 from formerbench.config import Study
 from formerbench.errors import StatedError
+from formerbench.paths import shipped
 
 
 def checked(make):
@@ -62,6 +63,21 @@ def code_of_cell(wildcards):
     return cell_digest(model.class_path or class_path(model.name))
 
 
+def measurement_of(wildcards):
+    """The measurement that a folder belongs to, as plain values."""
+    sizes = "L{w.lookback}_H{w.horizon}_D{w.n_variates}_B{w.batch_size}"
+    folder = f"scaling/{{w.experiment}}/{{w.subject}}/{sizes}/{{w.device}}_{{w.precision}}/{{w.variant}}"
+    return MEASUREMENTS[folder.format(w=wildcards)].as_dict()
+
+
+def code_of_measurement(wildcards):
+    """Digest of the code that the measurement executes."""
+    work = measurement_of(wildcards)["work"]
+    return measurement_digest(
+        MECHANISMS[work["subject"]] if work["mechanism"] else class_path(work["subject"])
+    )
+
+
 def device_problem(wildcards):
     """Why the device cannot be used here, or None: cells are run once it can."""
     return devices.problem(wildcards.device)
@@ -77,6 +93,22 @@ def of_cells(file):
     return [f"results/{STUDY.study}/{folder}/{file}" for folder in CELLS]
 
 
+def of_measurements(file):
+    """The path of ``file`` in the folder of every measurement."""
+    return [f"results/{STUDY.study}/{folder}/{file}" for folder in MEASUREMENTS]
+
+
+def machine_files():
+    """What is known of the machine, for each device and precision that is measured."""
+    places = dict.fromkeys(f"{m.work.device}_{m.work.precision}" for m in MEASUREMENTS.values())
+    return [f"results/{STUDY.study}/machine/{place}.json" for place in places]
+
+
+def evidence():
+    """Folders of tables that the report draws on beside the study's own."""
+    return [str(shipped(folder)) for folder in STUDY.evidence]
+
+
 def of_datasets(file):
     """The path of ``file`` in the folder of every data set."""
     return [f"results/{STUDY.study}/data/{name}/{file}" for name in DATASETS]
@@ -89,5 +121,5 @@ def dataset_pages(study):
 
 def report_pages():
     """All pages of the report."""
-    pages = [f"results/{STUDY.study}/report/{page}.html" for page in ("index", "provenance")]
+    pages = [f"results/{STUDY.study}/report/{page}.html" for page in ("index", "scaling", "provenance")]
     return pages + dataset_pages(STUDY.study)

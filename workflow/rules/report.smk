@@ -6,8 +6,12 @@ rule report:
         "results/{study}/tables/truth.csv",
         "results/{study}/tables/datasets.json",
         "results/{study}/tables/study.json",
+        "results/{study}/tables/scaling.csv",
+        "results/{study}/tables/scaling_repeats.csv",
+        "results/{study}/tables/machine.json",
     output:
         "results/{study}/report/index.html",
+        "results/{study}/report/scaling.html",
         "results/{study}/report/provenance.html",
         dataset_pages("{study}"),
     log:
@@ -17,5 +21,6 @@ rule report:
         "../../environment.yml"
     params:
         code=report_digest(),
+        evidence=evidence(),
     script:
         "../scripts/report.py"

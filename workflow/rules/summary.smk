@@ -23,3 +23,25 @@ rule collect:
         code=source_digest(COLLECT_MODULES),
     script:
         "../scripts/collect.py"
+
+
+rule collect_scaling:
+    input:
+        profiles=of_measurements("profile.json"),
+        machines=machine_files(),
+    output:
+        "results/{study}/tables/scaling.csv",
+        "results/{study}/tables/scaling.parquet",
+        "results/{study}/tables/scaling_repeats.csv",
+        "results/{study}/tables/machine.json",
+    log:
+        "results/{study}/logs/collect_scaling.log",
+    localrule: True
+    conda:
+        "../../environment.yml"
+    resources:
+        bench_slot=slot(),
+    params:
+        code=source_digest(COLLECT_MODULES),
+    script:
+        "../scripts/collect_scaling.py"

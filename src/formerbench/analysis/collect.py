@@ -40,8 +40,8 @@ def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: 
     Raises:
         StatedError: a file that is not a result of this version.
     """
-    cells = [_checked(read_json(path), path) for path in metrics]
-    accuracy = _frame([[cell[name] for name in ACCURACY_COLUMNS] for cell in cells], ACCURACY_COLUMNS)
+    cells = [checked(read_json(path), path, ACCURACY_COLUMNS) for path in metrics]
+    accuracy = frame([[cell[name] for name in ACCURACY_COLUMNS] for cell in cells], ACCURACY_COLUMNS)
     write_text(tables / "accuracy.csv", accuracy.write_csv())
     tables.mkdir(parents=True, exist_ok=True)
     accuracy.write_parquet(tables / "accuracy.parquet")
@@ -55,8 +55,13 @@ def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: 
     write_json(tables / "study.json", study | {"planned_cells": len(cells)})
 
 
-def _checked(cell: dict, path: Path) -> dict:
-    missing = [name for name in ACCURACY_COLUMNS if name not in cell]
+def checked(cell: dict, path: Path, columns: dict[str, type]) -> dict:
+    """``cell``, which was read from ``path``, if it has all ``columns`` and ended in a known way.
+
+    Raises:
+        StatedError: it has not.
+    """
+    missing = [name for name in columns if name not in cell]
     if missing:
         raise StatedError(f"{path} lacks {', '.join(missing)}: it is of another version; delete it and rerun")
     if cell["status"] not in STATUSES:
@@ -72,7 +77,7 @@ def _variates(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
         scores = [cell["per_variate"][name] for name in VARIATE_SCORES]
         for variate, *values in zip(series[cell["dataset"]].columns, *scores, strict=True):
             rows.append([*(cell[name] for name in AXES), variate, *values])
-    return _frame(rows, VARIATE_COLUMNS)
+    return frame(rows, VARIATE_COLUMNS)
 
 
 def _forecasts(cells: list[dict]) -> pl.DataFrame:
@@ -82,7 +87,7 @@ def _forecasts(cells: list[dict]) -> pl.DataFrame:
         for window, values in cell["forecasts"].items()
         for step, value in enumerate(values, start=1)
     ]
-    return _frame(rows, FORECAST_COLUMNS)
+    return frame(rows, FORECAST_COLUMNS)
 
 
 def _truth(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
@@ -100,9 +105,9 @@ def _truth(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
         for row in range(start - min(lookback, 2 * horizon), start + horizon):
             time = str(one.timestamps[row])
             rows.append([dataset, horizon, window, one.target, row - start + 1, time, float(values[row])])
-    return _frame(rows, TRUTH_COLUMNS)
+    return frame(rows, TRUTH_COLUMNS)
 
 
-def _frame(rows: list, columns: dict[str, type]) -> pl.DataFrame:
+def frame(rows: list, columns: dict[str, type]) -> pl.DataFrame:
     """A typed frame of ``rows``, each the values of ``columns`` in their order."""
     return pl.DataFrame(rows, schema={name: _TYPES[kind] for name, kind in columns.items()}, orient="row")

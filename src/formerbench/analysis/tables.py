@@ -7,7 +7,29 @@ from pathlib import Path
 import pandas as pd
 
 from formerbench.errors import StatedError
-from formerbench.results import ACCURACY_COLUMNS, FORECAST_COLUMNS, STATUSES, TRUTH_COLUMNS, VARIATE_COLUMNS
+from formerbench.results import (
+    ACCURACY_COLUMNS,
+    FORECAST_COLUMNS,
+    REPEAT_COLUMNS,
+    SCALING_COLUMNS,
+    STATUSES,
+    TRUTH_COLUMNS,
+    VARIATE_COLUMNS,
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Measurements of time and memory from another folder of tables; see :class:`Tables`.
+
+    Attributes:
+        name: of the folder.
+    """
+
+    name: str
+    scaling: pd.DataFrame
+    scaling_repeats: pd.DataFrame
+    machine: list[dict]
 
 
 @dataclass(frozen=True)
@@ -21,6 +43,9 @@ class Tables:
         variates: errors of each variate of each cell that ended ok.
         forecasts: forecasts of the target in original units, for the first, middle and last test window.
         truth: what these windows really did; steps up to 0 are context, 1..H the horizon.
+        scaling: one row a (measurement, phase), columns ``formerbench.results.SCALING_COLUMNS``.
+        scaling_repeats: one row a timed repeat of them.
+        machine: ``machine.json``: what each machine and number of threads can do at most.
     """
 
     study: dict
@@ -29,6 +54,9 @@ class Tables:
     variates: pd.DataFrame
     forecasts: pd.DataFrame
     truth: pd.DataFrame
+    scaling: pd.DataFrame
+    scaling_repeats: pd.DataFrame
+    machine: list[dict]
 
 
 def read(folder: Path) -> Tables:
@@ -38,21 +66,46 @@ def read(folder: Path) -> Tables:
         StatedError: a file or column is missing, a value has the wrong type, or a status is unknown.
     """
     folder = Path(folder)
-    accuracy = _read_csv(folder / "accuracy.csv", ACCURACY_COLUMNS)
-    unknown = sorted(set(accuracy["status"]) - set(STATUSES))
-    if unknown:
-        raise StatedError(
-            f"{folder / 'accuracy.csv'}: the status must be one of {', '.join(STATUSES)}, "
-            f"but there is {unknown[0]!r}; make the table again with this version"
-        )
     return Tables(
         study=_read_json(folder / "study.json"),
         datasets=_read_json(folder / "datasets.json"),
-        accuracy=accuracy,
+        accuracy=_with_status(folder / "accuracy.csv", ACCURACY_COLUMNS),
         variates=_read_csv(folder / "variates.csv", VARIATE_COLUMNS),
         forecasts=_read_csv(folder / "forecasts.csv", FORECAST_COLUMNS),
         truth=_read_csv(folder / "truth.csv", TRUTH_COLUMNS),
+        **_measurements(folder),
     )
+
+
+def read_evidence(folder: Path) -> Evidence | None:
+    """Read the measurements of a folder that need not be a whole study; None where it has none.
+
+    Raises:
+        StatedError: as :func:`read`.
+    """
+    folder = Path(folder)
+    if not (folder / "scaling.csv").is_file():
+        return None
+    return Evidence(name=folder.name, **_measurements(folder))
+
+
+def _measurements(folder: Path) -> dict:
+    return {
+        "scaling": _with_status(folder / "scaling.csv", SCALING_COLUMNS),
+        "scaling_repeats": _read_csv(folder / "scaling_repeats.csv", REPEAT_COLUMNS),
+        "machine": _read_json(folder / "machine.json"),
+    }
+
+
+def _with_status(path: Path, columns: dict[str, type]) -> pd.DataFrame:
+    frame = _read_csv(path, columns)
+    unknown = sorted(set(frame["status"]) - set(STATUSES))
+    if unknown:
+        raise StatedError(
+            f"{path}: the status must be one of {', '.join(STATUSES)}, "
+            f"but there is {unknown[0]!r}; make the table again with this version"
+        )
+    return frame
 
 
 def _existing(path: Path) -> Path:

@@ -48,16 +48,17 @@ def _positive(text: str) -> int:
 
 
 def _profile(options) -> int:
+    from formerbench.measure.job import machine
     from formerbench.measure.profile import Profiler
     from formerbench.measure.sandbox import Sandbox
     from formerbench.measure.work import PHASES, Work
 
-    rows = []
+    rows, rate = [], machine(options.device, options.precision, options.threads)["flop_per_s"]
     with Sandbox(options.memory_budget_mb, options.time_budget_s) as sandbox:
-        profiler = Profiler(sandbox, options.seconds, experiment="profile", variant="base")
+        profiler = Profiler(sandbox, options.seconds, rate, experiment="profile", variant="base")
         for phase in [options.phase] if options.phase else PHASES:
             work = Work(
-                model=options.model,
+                subject=options.model,
                 lookback=options.lookback,
                 horizon=options.horizon,
                 n_variates=options.variates,
@@ -91,16 +92,18 @@ def _text(row: dict) -> str:
     lines = [
         f"time              {row['time_ms']:.3g} ms, median of {row['repeats']} "
         f"(inter-quartile range {row['time_ms_iqr']:.2g})",
-        f"peak memory       {row['peak_memory_mb']:.1f} MB above {row['baseline_mb']:.0f} MB",
     ]
+    if row["peak_memory_mb"] is not None:
+        above = f"above {row['baseline_mb']:.0f} MB" if row["baseline_mb"] is not None else ""
+        lines.append(f"peak memory       {row['peak_memory_mb']:.1f} MB {above}")
     if row["peak_tensor_mb"] is not None:
         lines.append(f"of it tensors     {row['peak_tensor_mb']:.1f} MB")
-    if row["flops"] is not None:
+    if row["share_of_peak"] is not None:
         share = f"{100 * row['share_of_peak']:.0f} % of the machine's peak"
         lines.append(f"work              {row['flops'] / 1e9:.3g} GFLOP, {share}")
     lines.append(f"attention kernel  {row['attention_kernel'] or 'none'}")
     if row["busy"]:
         lines.append("other programs used the machine meanwhile: times may be too long")
-    if row["status"] != "ok":
-        lines.append(f"{row['status']}: {row['reason']} (reached: {row['reached']})")
+    if row["reason"] is not None:
+        lines.append(f"{row['status']}: {row['reason']}")
     return "\n  ".join([head.rstrip(": "), *lines])

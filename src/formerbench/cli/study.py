@@ -26,7 +26,7 @@ def _add_plan(commands) -> None:
         "--results", type=Path, default=Path("results"), help="results folder (default: results)"
     )
     plan.add_argument("--report", action="store_true", help="only print where the study's report is")
-    plan.add_argument("--status", help="only print the metrics.json of the finished cells of this status")
+    plan.add_argument("--status", help="only print the result files of the finished cells of this status")
     plan.add_argument(
         "--json", action="store_true", help="print the plan with every cell; `formerbench train` reads it"
     )

@@ -8,19 +8,20 @@ import torch
 from formerbench.measure import flops
 from formerbench.measure.load import OtherLoad
 from formerbench.measure.memory import PeakMemory
+from formerbench.measure.prepare import prepare, rehearse, without_compiler
 from formerbench.measure.stopwatch import steady_times_ms
 from formerbench.measure.tensors import inspect
-from formerbench.measure.work import Work, prepare, rehearse
+from formerbench.measure.work import IN_DEPTH, Work
 from formerbench.models.batch import count_parameters
 
 Tell = Callable[[dict], None]
 
 
-def measure(work: Work, seconds: float, tell: Tell) -> None:
+def measure(work: Work, seconds: float, tell: Tell, *, in_depth: bool = True) -> None:
     """Measure ``work`` and ``tell`` the columns as they come.
 
-    First times and resident memory, undisturbed; then, once more each and slower, the exact peak of tensors
-    and the floating-point operations. Dicts with ``reached`` say what was begun.
+    First times and resident memory, undisturbed; then, if ``in_depth``, once more each and slower, the exact
+    peak of tensors and the floating-point operations. Dicts with ``reached`` say what was begun.
     """
     torch.set_num_threads(work.threads)
     tell({"reached": "rehearsal"})
@@ -28,23 +29,39 @@ def measure(work: Work, seconds: float, tell: Tell) -> None:
     load, memory = OtherLoad(), PeakMemory(work.device)
     tell({"reached": "building", "baseline_mb": memory.baseline_mb, "memory_method": memory.method})
     model, run = prepare(work)
+    if work.compiled:
+        tell({"reached": "compiling"})
+        run()
     tell({"reached": work.phase, "n_parameters": count_parameters(model)})
     times_ms = steady_times_ms(run, work.device, seconds)
-    tell({"times_ms": times_ms, "peak_memory_mb": memory.mb(), "busy": load.busy(), **_on_cuda(work)})
-    del model, run
-    gc.collect()
-    tell({"reached": "tensors"})
-    tell(inspect(lambda: _twice(work), work.device)._asdict())
-    tell({"reached": "flops"})
-    _, run = prepare(work)
-    tell({"flops": flops.count(run), "reached": None})
+    # Resident memory would be the compiler's, which takes more than the model.
+    peak_mb = None if work.compiled and work.device == "cpu" else memory.mb()
+    tell({"times_ms": times_ms, "peak_memory_mb": peak_mb, "busy": load.busy(), **_on_cuda(work)})
+    if in_depth:
+        del model, run
+        gc.collect()
+        _in_depth(work, tell)
+    tell({"reached": None})
 
 
-def _twice(work: Work) -> None:
+def _in_depth(work: Work, tell: Tell) -> None:
+    tensors, operations = IN_DEPTH
+    tell({"reached": tensors})
+    tell(inspect(_twice(work), work.device)._asdict())
+    tell({"reached": operations})
+    _, run = prepare(without_compiler(work))
+    tell({"flops": flops.count(run)})
+
+
+def _twice(work: Work) -> Callable[[], object]:
     """The optimizer makes its state in the first step, so that the second has the peak."""
-    _, run = prepare(work)
-    run()
-    run()
+
+    def build_and_run() -> None:
+        _, run = prepare(work)
+        run()
+        run()
+
+    return build_and_run
 
 
 def _on_cuda(work: Work) -> dict:
@@ -53,9 +70,5 @@ def _on_cuda(work: Work) -> dict:
     return {
         "peak_tensor_mb": torch.cuda.max_memory_allocated() / 2**20,
         "peak_reserved_mb": torch.cuda.max_memory_reserved() / 2**20,
+        "gpu": torch.cuda.get_device_name(),
     }
-
-
-def machine_peak(device: str, threads: int, tell: Tell) -> None:
-    """Tell the FLOP/s of a large matrix product."""
-    tell({"flop_per_s": flops.peak(device, threads)})

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from formerbench.measure.process import resident
+
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _MB = 2**20
 _SAMPLE_S = 0.01
@@ -114,19 +116,6 @@ def _reset_high_water_mark() -> bool:
     except OSError:
         return False
     return True
-
-
-def resident(field: str, process: int | str = "self") -> int:
-    """``VmRSS`` (now) or ``VmHWM`` (peak) of a process in bytes.
-
-    Raises:
-        OSError: the process is gone, or this is not Linux.
-        RuntimeError: the system does not say.
-    """
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/{process}/status has no {field}")
 
 
 def is_lack_of_memory(error: BaseException) -> bool:

@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-import psutil
-
 from formerbench.errors import StatedError
-from formerbench.measure.memory import resident
-from formerbench.measure.work import Work
+from formerbench.measure.process import peak_of
+from formerbench.measure.work import IN_DEPTH, Work
 
 _LOOK_EVERY_S = 0.02
 _MB = 2**20
@@ -31,8 +29,8 @@ class Outcome:
     """How a measurement ended.
 
     Attributes:
-        status: ``ok``, ``oom``, ``timeout`` or ``failed``.
-        reason: why it is not ``ok``, in one line.
+        status: ``ok`` once time and memory are measured, else ``oom``, ``timeout`` or ``failed``.
+        reason: in one line why it is not ``ok``, or why it lacks what would have come after.
         reached: what was begun last, of a measurement that did not end.
         columns: what was measured, complete or as far as it came.
     """
@@ -63,23 +61,26 @@ class Sandbox:
     def __exit__(self, *_) -> None:
         self._stop()
 
-    def run(self, work: Work, seconds: float) -> Outcome:
+    def run(self, work: Work, seconds: float, *, in_depth: bool = True) -> Outcome:
         """Measure ``work``, repeating it for ``seconds`` at most.
 
         An end by force is an outcome, too: over a budget, killed by the system, or an error in the model.
+        ``in_depth`` adds the peak of tensors, the attention kernel and the floating-point operations, for
+        which the work is done four times more.
         """
-        return self._ask({"work": work.as_dict(), "seconds": seconds}, work.device)
+        return self._ask({"work": work.as_dict(), "seconds": seconds, "in_depth": in_depth}, work.device)
 
-    def machine_peak(self, device: str, threads: int) -> float:
-        """FLOP/s of the machine at most, see :func:`formerbench.measure.flops.peak`.
+    def machine(self, device: str, precision: str, threads: int) -> dict:
+        """What the machine can do, see :func:`formerbench.measure.machine.peaks`.
 
         Raises:
             StatedError: it could not be measured.
         """
-        outcome = self._ask({"peak": {"device": device, "threads": threads}}, device)
+        place = {"device": device, "precision": precision, "threads": threads}
+        outcome = self._ask({"peaks": place}, device)
         if outcome.status != "ok":
-            raise StatedError(f"the machine's peak could not be measured: {outcome.reason}")
-        return outcome.columns["flop_per_s"]
+            raise StatedError(f"the machine's peaks could not be measured: {outcome.reason}")
+        return outcome.columns
 
     def _ask(self, request: dict, device: str) -> Outcome:
         if device == "cuda":
@@ -129,7 +130,8 @@ class Sandbox:
         if time.monotonic() > deadline:
             outcome.status, outcome.reason = "timeout", f"took more than {self.time_budget_s:g} s"
             return True
-        if _peak_mb(child) - outcome.columns.get("baseline_mb", 0) > self.memory_budget_mb:
+        baseline_mb = outcome.columns.get("baseline_mb")
+        if baseline_mb is not None and peak_of(child) / _MB - baseline_mb > self.memory_budget_mb:
             outcome.status, outcome.reason = "oom", f"needed more than {self.memory_budget_mb:g} MB"
             return True
         return False
@@ -157,17 +159,9 @@ def _ended(outcome: Outcome, code: int) -> Outcome:
         outcome.reason = f"killed from outside by signal {-code}"
     if outcome.status == "ok":
         outcome.reached = None
+    elif outcome.reached in IN_DEPTH:
+        outcome.status, outcome.reason = "ok", f"measured but for {outcome.reached}: {outcome.reason}"
     return outcome
-
-
-def _peak_mb(process: int) -> float:
-    """Peak resident memory of another process, or the present one where the system keeps no peak."""
-    with suppress(OSError, RuntimeError):
-        return resident("VmHWM", process) / _MB
-    try:
-        return psutil.Process(process).memory_info().rss / _MB
-    except psutil.NoSuchProcess:
-        return 0.0
 
 
 def _kill(process: int) -> None:

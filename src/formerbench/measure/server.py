@@ -12,7 +12,8 @@ import traceback
 
 import torch._dynamo  # noqa: F401  (the first optimizer imports it: a second, once instead of each time)
 
-from formerbench.measure.child import machine_peak, measure
+from formerbench.measure.child import measure
+from formerbench.measure.machine import peaks
 from formerbench.measure.memory import is_lack_of_memory
 from formerbench.measure.work import Work
 
@@ -32,10 +33,10 @@ def _run_child(request: dict) -> None:
     _tell({"pid": os.getpid()})
     code = 0
     try:
-        if "peak" in request:
-            machine_peak(**request["peak"], tell=_tell)
+        if "peaks" in request:
+            _tell(peaks(**request["peaks"]))
         else:
-            measure(Work(**request["work"]), request["seconds"], _tell)
+            measure(Work(**request["work"]), request["seconds"], _tell, in_depth=request["in_depth"])
     except BaseException as error:
         traceback.print_exc()
         _tell({"error": f"{type(error).__name__}: {error}", "no_memory": is_lack_of_memory(error)})

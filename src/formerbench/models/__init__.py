@@ -33,6 +33,22 @@ MODELS = MappingProxyType(
     }
 )
 
+_PATH = "formerbench.models.mechanisms"
+# Attention, and what the models have in its place, each alone: name to "package.module:Class".
+MECHANISMS = MappingProxyType(
+    {
+        "full_attention": f"{_PATH}:FullAttention",
+        "full_attention_materialised": f"{_PATH}:FullAttentionMaterialised",
+        "prob_sparse": f"{_PATH}:ProbSparse",
+        "auto_correlation": f"{_PATH}:AutoCorrelation",
+        "fourier_block": f"{_PATH}:FourierBlock",
+        "fourier_cross_attention": f"{_PATH}:FourierCrossAttention",
+        "patch_attention": f"{_PATH}:PatchAttention",
+        "variate_attention": f"{_PATH}:VariateAttention",
+        "series_decomposition": f"{_PATH}:SeriesDecomposition",
+    }
+)
+
 NAIVE = ("repeat", "seasonal_naive")  # nothing is trained
 
 
@@ -162,3 +178,22 @@ def build(
     if getattr(config, "compile", False):
         model.compile()
     return model
+
+
+def build_mechanism(name: str, *, lookback: int, horizon: int, n_variates: int, d_model: int, n_heads: int):
+    """Build a mechanism (``torch.nn.Module``) with random weights from torch's global generator.
+
+    Args:
+        name: a key of :data:`MECHANISMS`.
+        lookback, horizon, n_variates: see :class:`Shape`.
+        d_model: width of a token.
+        n_heads: attention heads; divides ``d_model``.
+
+    Raises:
+        StatedError: unknown mechanism, or one that cannot be built for this shape.
+    """
+    if name not in MECHANISMS:
+        there_are = ", ".join(MECHANISMS)
+        raise StatedError(f"unknown mechanism '{name}'{nearest(name, MECHANISMS)}; there are: {there_are}")
+    shape = Shape(lookback=lookback, horizon=horizon, n_variates=n_variates)
+    return load_class(MECHANISMS[name])(shape, d_model=d_model, n_heads=n_heads)

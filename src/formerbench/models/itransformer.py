@@ -56,24 +56,24 @@ class ITransformer(Forecaster):
         return {"variate_attention": torch.stack(maps)}
 
 
-class EncoderLayer(nn.Module):
-    """Post-norm encoder layer: attention between variates, then a feed-forward over each series."""
+class VariateAttention(nn.Module):
+    """Attention between variates (section 3.2).
 
-    def __init__(self, config: ITransformerConfig):
+    Args:
+        dropout: share of the weights set to zero in training.
+    """
+
+    def __init__(self, d_model: int, n_heads: int, *, fused: bool, dropout: float):
         super().__init__()
-        d = config.d_model
-        self.config = config
-        self.scale = (d // config.n_heads) ** -0.5
-        self.project = nn.Linear(d, 3 * d)  # queries, keys, values
-        self.out = nn.Linear(d, d)
-        self.norm_attention = nn.LayerNorm(d)
-        self.feed_forward = feed_forward(d, config.d_ff, dropout=config.dropout)
-        self.norm_feed_forward = nn.LayerNorm(d)
-        self.dropout = Dropout(config.dropout)
+        self.n_heads, self.fused = n_heads, fused
+        self.weight_dropout = dropout
+        self.scale = (d_model // n_heads) ** -0.5
+        self.project = nn.Linear(d_model, 3 * d_model)  # queries, keys, values
+        self.out = nn.Linear(d_model, d_model)
 
     def heads(self, tokens: Tensor) -> Tensor:
         """``tokens`` (b, v, d) to queries, keys and values, stacked (3, b, h, v, d)."""
-        return self.project(tokens).unflatten(-1, (3, self.config.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        return self.project(tokens).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``tokens`` (b, v, d) to the same shape."""
@@ -83,8 +83,24 @@ class EncoderLayer(nn.Module):
             keys,
             values,
             scale=self.scale,
-            fused=self.config.attention == "fused",
-            dropout=self.config.dropout if self.training else 0.0,
+            fused=self.fused,
+            dropout=self.weight_dropout if self.training else 0.0,
         )
-        tokens = self.norm_attention(tokens + self.dropout(self.out(mixed.transpose(1, 2).flatten(2))))
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+
+class EncoderLayer(VariateAttention):
+    """Post-norm encoder layer: attention between variates, then a feed-forward over each series."""
+
+    def __init__(self, config: ITransformerConfig):
+        d = config.d_model
+        super().__init__(d, config.n_heads, fused=config.attention == "fused", dropout=config.dropout)
+        self.norm_attention = nn.LayerNorm(d)
+        self.feed_forward = feed_forward(d, config.d_ff, dropout=config.dropout)
+        self.norm_feed_forward = nn.LayerNorm(d)
+        self.dropout = Dropout(config.dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """``tokens`` (b, v, d) to the same shape."""
+        tokens = self.norm_attention(tokens + self.dropout(super().forward(tokens)))
         return self.norm_feed_forward(tokens + self.feed_forward(tokens))

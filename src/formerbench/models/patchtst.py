@@ -25,7 +25,7 @@ class PatchTST(Forecaster):
     def __init__(self, shape: Shape, config: PatchTSTConfig):
         super().__init__()
         self.config = config
-        n_patches = (shape.lookback - config.patch_len) // config.stride + 2
+        n_patches = count_patches(shape.lookback, config.patch_len, config.stride)
         self.embedding = nn.Linear(config.patch_len, config.d_model)
         self.position = nn.Parameter(torch.empty(n_patches, config.d_model).uniform_(-0.02, 0.02))
         self.dropout = Dropout(config.dropout)
@@ -42,9 +42,7 @@ class PatchTST(Forecaster):
 
     def encode(self, past: Tensor) -> tuple[Tensor, list[tuple[Tensor, ...]]]:
         """``past`` (b, L, v) to tokens (b v, n, d), and what :func:`scores_of` takes of each layer."""
-        series = past.transpose(1, 2).flatten(0, 1)  # (b v, L): variates are independent (section 3.1)
-        padded = functional.pad(series, (0, self.config.stride), mode="replicate")
-        patches = padded.unfold(-1, self.config.patch_len, self.config.stride)  # (b v, n, patch_len)
+        patches = patches_of(past, self.config.patch_len, self.config.stride)
         tokens = self.dropout(self.embedding(patches) + self.position)
         scored, earlier = [], ()
         for layer in self.layers:
@@ -62,27 +60,32 @@ class PatchTST(Forecaster):
         return {"patch_attention": torch.stack(maps).unflatten(1, (b, v))}
 
 
-class EncoderLayer(nn.Module):
-    """Post-norm encoder layer with residual attention scores and batch normalisation over features.
+def count_patches(lookback: int, patch_len: int, stride: int) -> int:
+    """Patches of one variate, the padded one at the end included."""
+    return (lookback - patch_len) // stride + 2
+
+
+def patches_of(past: Tensor, patch_len: int, stride: int) -> Tensor:
+    """``past`` (b, L, v) to patches (b v, n, patch_len), the last value repeated ``stride`` times."""
+    series = past.transpose(1, 2).flatten(0, 1)  # (b v, L): variates are independent (section 3.1)
+    return functional.pad(series, (0, stride), mode="replicate").unfold(-1, patch_len, stride)
+
+
+class PatchAttention(nn.Module):
+    """Attention between patches with residual scores.
 
     A layer's scores are the sum of q k^T over all layers so far (RealFormer). Fused attention takes them as
     one product of the queries and keys of those layers side by side, which is exact; materialised attention
     adds them up.
     """
 
-    def __init__(self, config: PatchTSTConfig):
+    def __init__(self, d_model: int, n_heads: int, *, fused: bool):
         super().__init__()
-        d = config.d_model
-        self.n_heads = config.n_heads
-        self.fused = config.attention == "fused"
-        self.project = nn.Linear(d, 3 * d)  # queries, keys, values
-        self.out = nn.Linear(d, d)
+        self.n_heads, self.fused = n_heads, fused
+        self.project = nn.Linear(d_model, 3 * d_model)  # queries, keys, values
+        self.out = nn.Linear(d_model, d_model)
         # A parameter that is not trained, as in the official code, so that sizes agree to the last one.
-        self.scale = nn.Parameter(torch.tensor((d // config.n_heads) ** -0.5), requires_grad=False)
-        self.norm_attention = nn.BatchNorm1d(d)
-        self.feed_forward = feed_forward(d, config.d_ff, dropout=config.dropout)
-        self.norm_feed_forward = nn.BatchNorm1d(d)
-        self.dropout = Dropout(1 - (1 - config.dropout) ** 2)  # two in a row are one
+        self.scale = nn.Parameter(torch.tensor((d_model // n_heads) ** -0.5), requires_grad=False)
 
     def forward(self, tokens: Tensor, *earlier: Tensor) -> tuple[Tensor, ...]:
         """``tokens`` (b, n, d) to the same shape, and what :func:`scores_of` takes, ``earlier`` included.
@@ -103,7 +106,23 @@ class EncoderLayer(nn.Module):
             scores = scores_of(queries, keys) + sum(earlier)
             mixed = torch.softmax(scores, dim=-1) @ values
             scored = (scores,)
-        attended = self.out(mixed.transpose(1, 2).flatten(2))
+        return self.out(mixed.transpose(1, 2).flatten(2)), *scored
+
+
+class EncoderLayer(PatchAttention):
+    """Post-norm encoder layer: attention between patches, feed-forward, batch normalisation over features."""
+
+    def __init__(self, config: PatchTSTConfig):
+        d = config.d_model
+        super().__init__(d, config.n_heads, fused=config.attention == "fused")
+        self.norm_attention = nn.BatchNorm1d(d)
+        self.feed_forward = feed_forward(d, config.d_ff, dropout=config.dropout)
+        self.norm_feed_forward = nn.BatchNorm1d(d)
+        self.dropout = Dropout(1 - (1 - config.dropout) ** 2)  # two in a row are one
+
+    def forward(self, tokens: Tensor, *earlier: Tensor) -> tuple[Tensor, ...]:
+        """As :class:`PatchAttention`: new tokens, and what :func:`scores_of` takes."""
+        attended, *scored = super().forward(tokens, *earlier)
         tokens = self._normalise(self.norm_attention, tokens + self.dropout(attended))
         tokens = self._normalise(self.norm_feed_forward, tokens + self.feed_forward(tokens))
         return tokens, *scored

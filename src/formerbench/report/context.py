@@ -8,9 +8,11 @@ from functools import cached_property
 import pandas as pd
 
 from formerbench.analysis.leaderboard import Verdict, entries, verdicts
-from formerbench.analysis.tables import Tables
-from formerbench.report.palette import Style, styles, symbol
+from formerbench.analysis.measured import machines, measured
+from formerbench.analysis.tables import Evidence, Tables
+from formerbench.report.palette import Style, mechanism_styles, styles, symbol
 from formerbench.report.text import count, listed
+from formerbench.results import PROVENANCE_COLUMNS
 
 MB = 2**20
 
@@ -20,10 +22,28 @@ class Content:
     """A study as the pages see it; everything is computed once from the tables."""
 
     tables: Tables
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def accuracy(self) -> pd.DataFrame:
         return self.tables.accuracy
+
+    @cached_property
+    def measured(self) -> pd.DataFrame:
+        """Measurements of the study, then of each folder of evidence, whose name is in ``evidence``."""
+        frames = [
+            measured(source.scaling, source.scaling_repeats).assign(evidence=getattr(source, "name", ""))
+            for source in (self.tables, *self.evidence)
+        ]
+        # Empty frames have columns of any type, which would become the types of all.
+        return pd.concat([f for f in frames if len(f)] or frames[:1], ignore_index=True)
+
+    @cached_property
+    def rows(self) -> pd.DataFrame:
+        """Where and with what the study's cells and measurements ran."""
+        columns = [*PROVENANCE_COLUMNS, "device", "threads"]
+        frames = [frame[columns] for frame in (self.accuracy, self.tables.scaling) if len(frame)]
+        return pd.concat(frames, ignore_index=True) if frames else self.accuracy[columns]
 
     @cached_property
     def entries(self) -> pd.DataFrame:
@@ -36,7 +56,12 @@ class Content:
 
     @cached_property
     def styles(self) -> dict[str, Style]:
-        return styles(self.accuracy["model"])
+        own = self.measured[self.measured["experiment"] != "mechanism"]
+        return styles([*self.accuracy["model"], *own["subject"]])
+
+    @cached_property
+    def mechanisms(self) -> dict[str, Style]:
+        return mechanism_styles(self.measured.loc[self.measured["experiment"] == "mechanism", "subject"])
 
     @cached_property
     def dataset_names(self) -> list[str]:
@@ -64,16 +89,18 @@ def dataset_page(name: str) -> str:
 
 def shared(content: Content) -> dict:
     """Variables of ``base.html.j2``, the same on every page."""
-    study, rows = content.tables.study, content.accuracy
+    study, rows = content.tables.study, content.rows
+    drawn = [*content.styles.values(), *content.mechanisms.values()]
     return {
         "study": study["study"],
         "study_title": study.get("title") or study["study"],
         "pages": [
             {"href": "index.html", "title": "Overview"},
-            {"href": "index.html#data", "title": "Data sets"},
+            {"href": "scaling.html", "title": "Scaling"},
+            *([{"href": "index.html#data", "title": "Data sets"}] if content.dataset_names else []),
             {"href": "provenance.html", "title": "Provenance"},
         ],
-        "symbols": [(style.key, style.colour, symbol(style)) for style in content.styles.values()],
+        "symbols": [(style.key, style.colour, symbol(style)) for style in drawn],
         "banners": banners(content),
         "newest": minute(max(rows["started_at"], default="")),
         "machines": distinct(machines(rows)),
@@ -90,13 +117,6 @@ def distinct(values: pd.Series) -> list[str]:
 def minute(timestamp: str) -> str:
     """An ISO time stamp as people write it, without seconds."""
     return timestamp.replace("T", " ")[:16]
-
-
-def machines(rows: pd.DataFrame) -> pd.Series:
-    """Words for the machine that timed each row, such as "AMD EPYC 7763, 2 threads"."""
-    chip = rows["gpu"].where((rows["device"] == "cuda") & (rows["gpu"] != ""), rows["cpu"])
-    threads = rows["threads"].map(lambda n: "" if pd.isna(n) else ", " + count(int(n), "thread"))
-    return (chip + threads).where(chip != "", "")
 
 
 def versions(rows: pd.DataFrame) -> pd.Series:

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from formerbench.analysis.leaderboard import ENTRY
-from formerbench.report.context import Content, distinct, machines
+from formerbench.analysis.measured import machines
+from formerbench.report.context import Content, distinct
 from formerbench.report.text import three_digits
 from formerbench.results import STATUSES
 
@@ -62,7 +63,7 @@ def coverage(content: Content) -> dict:
     planned = int(content.tables.study.get("planned_cells", len(rows)))
     counts = rows["status"].value_counts()
     models = []
-    for name in sorted(content.styles, key=lambda name: (content.styles[name].baseline, name)):
+    for name in sorted(set(rows["model"]), key=lambda name: (content.styles[name].baseline, name)):
         own = rows.loc[rows["model"] == name, "status"].value_counts()
         numbers = [int(own.get(status, 0)) for status in STATUSES]
         models.append({"style": content.styles[name], "counts": numbers, "total": sum(numbers)})

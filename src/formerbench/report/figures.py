@@ -1,6 +1,5 @@
 """The figures of the report as inline SVG: lookback curves, and forecasts against what happened."""
 
-from dataclasses import dataclass
 from math import ceil
 
 import matplotlib as mpl
@@ -9,23 +8,11 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 
+from formerbench.report.labels import LABEL_POINTS, End, Words, label_ends, label_room, leave_room
 from formerbench.report.palette import Style
-from formerbench.report.svg import INK, PAPER, RC, inline, text_width
+from formerbench.report.svg import INK, PAPER, RC, inline
 
-_LABEL_POINTS = 9
 _WINDOWS = ("First test window", "Middle test window", "Last test window")
-
-
-@dataclass(frozen=True)
-class Words:
-    """What a figure says to those who read it and to those who hear it.
-
-    ``name`` is unique within a page; ``title`` is the finding in numbers; ``description`` says what is drawn.
-    """
-
-    name: str
-    title: str
-    description: str
 
 
 def lookback_curves(cells: pd.DataFrame, styles: dict[str, Style], words: Words) -> str:
@@ -43,35 +30,18 @@ def lookback_curves(cells: pd.DataFrame, styles: dict[str, Style], words: Words)
     with mpl.rc_context(RC):
         figure = Figure(figsize=(5.6 * columns if columns > 1 else 7.6, 3.5 * rows + 0.3))
         panels = figure.subplots(rows, columns, sharex=True, squeeze=False)
-        room = 16 + max(
-            text_width(end.label, _LABEL_POINTS)
-            for horizon in horizons
-            for end in _line_ends(cells[cells["horizon"] == horizon], styles)
+        room = label_room(
+            [end for horizon in horizons for end in _line_ends(cells[cells["horizon"] == horizon], styles)]
         )
         for panel, horizon in zip(panels.flat, horizons, strict=False):
             _lookback_panel(panel, cells[cells["horizon"] == horizon], styles)
             panel.set_title(f"{horizon} steps ahead")
         for panel in list(panels.flat)[len(horizons) :]:
             panel.set_visible(False)
-        _leave_room(figure, columns, room)
+        leave_room(figure, columns, room)
         for panel, horizon in zip(panels.flat, horizons, strict=False):
-            _label_ends(panel, _line_ends(cells[cells["horizon"] == horizon], styles))
+            label_ends(panel, _line_ends(cells[cells["horizon"] == horizon], styles))
         return inline(figure, words.name, words.title, words.description)
-
-
-def _leave_room(figure: Figure, columns: int, room: float) -> None:
-    """Margins such that ``room`` points are free for labels at the right of each panel."""
-    width, height = (72 * inches for inches in figure.get_size_inches())
-    axis = 50
-    panel = (width - columns * (room + axis)) / columns
-    figure.subplots_adjust(
-        left=axis / width,
-        right=1 - room / width,
-        bottom=42 / height,
-        top=1 - 26 / height,
-        wspace=(room + axis) / panel,
-        hspace=0.3,
-    )
 
 
 def _lookback_panel(panel, cells: pd.DataFrame, styles: dict[str, Style]) -> None:
@@ -114,67 +84,15 @@ def _mse_axis(panel, mse: pd.Series) -> None:
     panel.set_ylabel("MSE (log axis)" if wide else "MSE")
 
 
-@dataclass(frozen=True)
-class _End:
-    """Where a model's line ends, and what is written there; ``early`` where others go further."""
-
-    label: str
-    colour: str
-    x: float
-    y: float
-    early: bool
-
-
-def _line_ends(cells: pd.DataFrame, styles: dict[str, Style]) -> list[_End]:
+def _line_ends(cells: pd.DataFrame, styles: dict[str, Style]) -> list[End]:
     longest = cells["lookback"].max()
     ends = []
     for name, rows in cells.groupby("model"):
         last = rows["lookback"].max()
         mse = float(rows.loc[rows["lookback"] == last, "mse"].mean())
         label = styles[name].label if last == longest else f"{styles[name].label}, to {last}"
-        ends.append(_End(label, styles[name].colour, float(last), mse, last < longest))
+        ends.append(End(label, styles[name].colour, float(last), mse, last < longest))
     return sorted(ends, key=lambda end: (end.y, end.label))
-
-
-def _label_ends(panel, ends: list[_End]) -> None:
-    """Write each line's name at the right of the panel, moved up or down until no two names overlap."""
-    points = 72 / panel.figure.dpi
-    places = [panel.transData.transform((end.x, end.y)) * points for end in ends]
-    low, high, right = (edge * points for edge in (panel.bbox.y0, panel.bbox.y1, panel.bbox.x1))
-    heights = _spread([y for _, y in places], gap=_LABEL_POINTS * 1.35, low=low, high=high)
-    for end, (x, y), height in zip(ends, places, heights, strict=True):
-        panel.annotate(
-            end.label,
-            xy=(end.x, end.y),
-            xytext=(right - x + 12, height - y),
-            textcoords="offset points",
-            va="center",
-            fontsize=_LABEL_POINTS,
-            color=INK,
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": end.colour,
-                "linewidth": 0.8,
-                # A solid line to the label would look like results at lookbacks that have none.
-                "linestyle": (0, (1, 4)) if end.early else "-",
-                "shrinkA": 1,
-                "shrinkB": 4,
-                "relpos": (0, 0.5),
-            },
-        )
-
-
-def _spread(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Places at least ``gap`` apart, in the order of ``wanted`` (ascending), near it and within the panel."""
-    places = []
-    for want in wanted:
-        places.append(max(want, places[-1] + gap if places else low))
-    ceiling = max(high, low + gap * (len(wanted) - 1))
-    for i in reversed(range(len(places))):
-        places[i] = min(places[i], ceiling)
-        ceiling = places[i] - gap
-    return places
 
 
 def forecasts(
@@ -205,7 +123,7 @@ def forecasts(
             for panel, window in zip(row, windows, strict=True):
                 there, guess = truth[truth["window"] == window], frame[frame["window"] == window]
                 _forecast_panel(panel, there, guess, styles)
-            row[0].annotate(label, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=_LABEL_POINTS)
+            row[0].annotate(label, (0, 1), (0, 3), "axes fraction", "offset points", fontsize=LABEL_POINTS)
         _name_windows(grid, truth, windows, single)
         return inline(figure, words.name, words.title, words.description)
 

@@ -6,6 +6,7 @@ from markupsafe import Markup
 from formerbench.analysis.leaderboard import BASELINES, ENTRY, best_of_each_model
 from formerbench.report import figures
 from formerbench.report.context import Content, slug
+from formerbench.report.labels import Words
 from formerbench.report.text import listed, signed_percent, three_digits
 
 
@@ -20,7 +21,7 @@ def curves(content: Content, dataset: str) -> list[dict]:
         if group["lookback"].nunique() < 2:
             continue
         where = f"{dataset} on {device} {precision}" if len(conditions) > 1 else dataset
-        words = figures.Words(
+        words = Words(
             name=f"curve-{slug(dataset)}-{device}-{precision}",
             title=f"{where}: {_lookback_finding(content, group)}",
             description="MSE by lookback, one line for each model, one panel for each horizon. "
@@ -114,7 +115,7 @@ def _drawn(content: Content, dataset: str, horizon: int, shown: pd.DataFrame, to
     else:
         finding = f"mean absolute error on these windows: {listed(named)}"
     target = truth["variate"].iloc[0]
-    words = figures.Words(
+    words = Words(
         name=f"forecast-{slug(dataset)}-{horizon}",
         title=f"{dataset}, {horizon} steps ahead: {finding}",
         description=f"Forecast and truth of {target} in original units, one column of panels a test window.",

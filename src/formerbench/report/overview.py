@@ -4,6 +4,8 @@ from formerbench.report.boards import board, winner
 from formerbench.report.context import Content, dataset_page
 from formerbench.report.cost import cost, coverage, unscored
 from formerbench.report.findings import curves, duel
+from formerbench.report.scaling import findings
+from formerbench.report.scaling_protocol import banners
 from formerbench.report.text import answers, count, listed
 
 MANY_BOARDS = 6  # more leaderboards than these are folded, so that the page can be overlooked
@@ -13,8 +15,14 @@ def overview(content: Content) -> dict:
     """Variables of ``index.html.j2``."""
     boards = [board(content, verdict.dataset, verdict.horizon) for verdict in content.verdicts]
     names = content.dataset_names
+    scaled = findings(content)
+    # A study of time and memory alone has no accuracy to speak of.
+    scored = bool(names) or content.tables.scaling.empty
     return {
-        "answers": answers(content.verdicts, content.styles),
+        **({} if scored else {"banners": banners(content)}),
+        "scored": scored,
+        "scaled": scaled,
+        "answers": answers(content.verdicts, content.styles) if scored else scaled,
         "winners": [winner(content, verdict) for verdict in content.verdicts],
         "boards": boards,
         "folded": len(boards) > MANY_BOARDS,

@@ -16,6 +16,18 @@ _KNOWN = {
     "seasonal_naive": ("Seasonal naive", "#7A7A7A", "h", "--"),
     "dlinear": ("DLinear", "#6B7280", "p", "-."),
 }
+# A mechanism has the colour of the model that it is from.
+_MECHANISMS = {
+    "full_attention": ("Full attention, fused", "#0072B2", "o", "-"),
+    "full_attention_materialised": ("Full attention, materialised", "#8E6BD8", "H", "-"),
+    "prob_sparse": ("ProbSparse attention", "#E69F00", "s", "-"),
+    "auto_correlation": ("Auto-correlation", "#009E73", "D", "-"),
+    "fourier_block": ("Fourier block", "#CC79A7", "^", "-"),
+    "fourier_cross_attention": ("Fourier cross attention", "#B5495B", ">", "-"),
+    "patch_attention": ("Patch attention", "#D55E00", "v", "-"),
+    "variate_attention": ("Variate attention", "#56B4E9", "P", "-"),
+    "series_decomposition": ("Series decomposition", "#6B7280", "p", "-"),
+}
 # For a user's own models: legible on white and on near-black, none close to the nine above.
 _FURTHER = ("#8E6BD8", "#A3A300", "#B5495B", "#2AA7A0", "#A0714F", "#6F9F3A", "#D14FC0", "#4F6BD1")
 _FURTHER_MARKERS = ("*", "<", ">", "d", "H", "8")
@@ -36,18 +48,27 @@ class Style:
 
 def styles(names) -> dict[str, Style]:
     """Styles of all models of a study; unknown names get further colours in alphabetical order."""
+    return _styles(names, _KNOWN, "")
+
+
+def mechanism_styles(names) -> dict[str, Style]:
+    """As :func:`styles`, of the attention mechanisms and the like."""
+    return _styles(names, _MECHANISMS, "mechanism-")
+
+
+def _styles(names, known: dict, prefix: str) -> dict[str, Style]:
     names = sorted(set(names))
-    own = [name for name in names if name not in _KNOWN]
+    own = [name for name in names if name not in known]
     found = {}
     for name in names:
-        if name in _KNOWN:
-            label, colour, marker, line = _KNOWN[name]
-            key = name
+        if name in known:
+            label, colour, marker, line = known[name]
+            key = prefix + name
         else:
             i = own.index(name)
-            label, key, line = name, f"own{i}", "-"
+            label, key, line = name, f"{prefix}own{i}", "-"
             colour, marker = _further_colour(i), _FURTHER_MARKERS[i % len(_FURTHER_MARKERS)]
-        found[name] = Style(name, key, label, colour, marker, line, name in BASELINES)
+        found[name] = Style(name, key, label, colour, marker, line, name in BASELINES and not prefix)
     return found
 
 

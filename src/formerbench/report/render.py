@@ -1,26 +1,31 @@
 """Renders the report of a study: HTML files that need nothing but themselves."""
 
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from formerbench.analysis.tables import read
+from formerbench.analysis.tables import read, read_evidence
 from formerbench.paths import write_text
 from formerbench.report import sources
 from formerbench.report.context import Content, dataset_page, shared
 from formerbench.report.overview import overview
+from formerbench.report.scaling import scaling
 
 
-def render(tables: Path, report: Path) -> Path:
-    """Write ``index.html``, ``provenance.html`` and ``dataset-<name>.html`` into the folder ``report``.
+def render(tables: Path, report: Path, evidence: Iterable[Path] = ()) -> Path:
+    """Write the pages of a study into the folder ``report``.
 
-    The pages link to the CSV files as ``../tables/*.csv``. The same tables give the same bytes.
+    They are ``index.html``, ``scaling.html``, ``provenance.html`` and ``dataset-<name>.html``; they link to
+    the CSV files as ``../tables/*.csv``. The same tables give the same bytes.
 
     Args:
         tables: the study's tables, as :mod:`formerbench.analysis.tables` describes them.
         report: folder of the pages; made where it does not exist.
+        evidence: further folders of tables whose measurements the scaling page shows, apart from the study's
+            own; those without a ``scaling.csv`` are passed over.
 
     Returns:
         The path of ``index.html``.
@@ -28,18 +33,20 @@ def render(tables: Path, report: Path) -> Path:
     Raises:
         StatedError: a table is missing or is not of this version.
     """
-    content = Content(read(tables))
+    others = [found for folder in evidence if (found := read_evidence(folder)) is not None]
+    content = Content(read(tables), tuple(others))
     environment = _environment()
     everywhere = shared(content)
     pages = {
         "index.html": ("index.html.j2", lambda: overview(content)),
+        "scaling.html": ("scaling.html.j2", lambda: scaling(content)),
         "provenance.html": ("provenance.html.j2", lambda: sources.provenance(content)),
     }
     for name in content.dataset_names:
         pages[dataset_page(name)] = ("dataset.html.j2", lambda name=name: sources.dataset(content, name))
     for file, (template, variables) in pages.items():
         here = "index.html#data" if template == "dataset.html.j2" else file
-        html = environment.get_template(template).render(**everywhere, **variables(), here=here)
+        html = environment.get_template(template).render(everywhere | variables(), here=here)
         write_text(Path(report) / file, html)
     return Path(report) / "index.html"
 

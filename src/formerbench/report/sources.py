@@ -3,7 +3,8 @@
 import pandas as pd
 
 from formerbench.analysis.leaderboard import ENTRY, best_of_each_model
-from formerbench.report.context import MB, Content, dataset_page, distinct, machines, minute, versions
+from formerbench.analysis.measured import machines
+from formerbench.report.context import MB, Content, dataset_page, distinct, minute, versions
 from formerbench.report.findings import all_forecasts
 from formerbench.report.text import count, three_digits
 

@@ -4,7 +4,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from formerbench.models.layers.blockwise_attention import blockwise_attention
 from formerbench.models.layers.dropout import dropout as drop
+
+_FEW = 2**23  # weights that take less time to form at once than by blocks
 
 
 def attention_weights(queries: Tensor, keys: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -36,11 +39,15 @@ def attend(
     Args:
         scale: factor of the scores.
         fused: use the fused kernel, which never forms the (..., t, s) weights.
-        dropout: share of weights set to zero; 0 outside training. On the CPU it makes ``fused`` ineffective.
+        dropout: share of weights set to zero; 0 outside training. On the CPU, whose fused kernel has none,
+            few weights are then formed even if ``fused``, and so are those of compiled models.
         mask: boolean (t, s), true where a query may look at a key.
     """
     # The fused CPU kernel has no dropout: asked for it, it would form the weights as well, only slower.
     if not fused or (dropout > 0 and queries.device.type == "cpu"):
+        n_weights = queries.shape[:-1].numel() * keys.shape[-2]
+        if fused and not torch.compiler.is_compiling() and n_weights > _FEW:
+            return blockwise_attention(queries, keys, values, scale=scale, dropout=dropout, mask=mask)
         return drop(attention_weights(queries * scale, keys, mask), dropout) @ values
     # The fused CPU kernel needs equal widths of q, k and v and otherwise silently takes the quadratic path.
     width = queries.shape[-1]

@@ -30,14 +30,23 @@ def dropout(values: Tensor, p: float) -> Tensor:
     multiple of 2**-16; the scale uses the rounded value. Other devices, compiled models and small tensors,
     where one call costs less than several, take torch's own way.
     """
-    dropped_levels, n = round(p * _LEVELS), values.numel()
-    if dropped_levels == 0:
+    if round(p * _LEVELS) == 0:
         return values
-    if values.device.type != "cpu" or n < _FEW or torch.compiler.is_compiling():
+    if values.device.type != "cpu" or values.numel() < _FEW or torch.compiler.is_compiling():
         return functional.dropout(values, p)
-    random = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-    kept = (random[:n] >= dropped_levels - _LEVELS // 2).view(values.shape)
-    return _Masked.apply(values, kept, _LEVELS / (_LEVELS - dropped_levels))
+    return _Masked.apply(values, kept_elements(values.shape, p), kept_scale(p))
+
+
+def kept_elements(shape: torch.Size, p: float, generator: torch.Generator | None = None) -> Tensor:
+    """Boolean CPU tensor, false for the share ``p`` that is dropped; drawn from torch's global generator."""
+    n = shape.numel()
+    random = torch.empty((n + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    return (random.view(torch.int16)[:n] >= round(p * _LEVELS) - _LEVELS // 2).view(shape)
+
+
+def kept_scale(p: float) -> float:
+    """The factor of what :func:`kept_elements` keeps."""
+    return _LEVELS / (_LEVELS - round(p * _LEVELS))
 
 
 class _Masked(torch.autograd.Function):

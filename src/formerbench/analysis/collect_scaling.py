@@ -1,0 +1,40 @@
+"""Gather the measurements of a study into its tables.
+
+``scaling`` (CSV and Parquet) has a row a (measurement, phase); ``scaling_repeats.csv`` a row a timed repeat;
+``machine.json`` what the machine can do at most.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from formerbench.analysis.collect import checked, frame
+from formerbench.paths import write_text
+from formerbench.results import REPEAT_COLUMNS, SCALING_AXES, SCALING_COLUMNS, read_json
+
+
+def collect_scaling(profiles: Iterable[Path], machines: Iterable[Path], tables: Path) -> None:
+    """Write the tables into the folder ``tables``.
+
+    Args:
+        profiles: ``profile.json`` of every measurement; the rows keep this order.
+        machines: a file for each device and precision.
+
+    Raises:
+        StatedError: a file that is not a result of this version.
+    """
+    rows, repeats = [], []
+    for path in profiles:
+        profile = read_json(path)
+        for row in profile["rows"]:
+            rows.append([checked(row, path, SCALING_COLUMNS)[name] for name in SCALING_COLUMNS])
+            axes = [row[axis] for axis in SCALING_AXES]
+            times_ms = profile["times_ms"][row["phase"]]
+            repeats += [[*axes, number, time_ms] for number, time_ms in enumerate(times_ms, start=1)]
+    tables.mkdir(parents=True, exist_ok=True)
+    scaling = frame(rows, SCALING_COLUMNS)
+    write_text(tables / "scaling.csv", scaling.write_csv())
+    scaling.write_parquet(tables / "scaling.parquet")
+    write_text(tables / "scaling_repeats.csv", frame(repeats, REPEAT_COLUMNS).write_csv(float_precision=4))
+    described = [read_json(path) for path in machines]
+    write_text(tables / "machine.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
