@@ -12,6 +12,11 @@ def shipped(relative: str) -> Path:
     return Path(__file__).resolve().parent / "_shipped" / relative
 
 
+def evidence_folder(folder: str) -> Path:
+    """The table folder that a config's ``evidence`` names, or the shipped one of that name."""
+    return Path(folder) if Path(folder).is_dir() else shipped(folder)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from formerbench.errors import StatedError, nearest
 from formerbench.grid import Cell, cells, planned_shape
 from formerbench.measurements import Measurement, measurements
 from formerbench.models import NAIVE
-from formerbench.paths import shipped
+from formerbench.paths import evidence_folder
 from formerbench.provenance import cpu_model
 from formerbench.results import AXES, STATUSES, read_json
 
@@ -170,8 +170,7 @@ def _measured_steps(study: Study, finished: list[Cell], results: Path) -> list[d
 
     rows = [read_json(_metrics(cell, results)) for cell in finished]
     for folder in study.evidence:
-        table = Path(folder) / "accuracy.csv"
-        table = table if table.is_file() else shipped(str(table))
+        table = evidence_folder(folder) / "accuracy.csv"
         if table.is_file():
             rows += pl.read_csv(table, infer_schema_length=None).select(_MEASURED_BY).to_dicts()
     return [row for row in rows if row["step_time_ms"] is not None]

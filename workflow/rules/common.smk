@@ -4,7 +4,7 @@ import sys
 from formerbench import devices
 from formerbench.config import Study
 from formerbench.errors import StatedError
-from formerbench.paths import shipped
+from formerbench.paths import evidence_folder
 
 
 def checked(make):
@@ -105,8 +105,9 @@ def machine_files():
 
 
 def evidence():
-    """Folders of tables that the report draws on beside the study's own."""
-    return [str(shipped(folder)) for folder in STUDY.evidence]
+    """Scaling tables of other studies that the report shows beside the study's own."""
+    tables = [evidence_folder(folder) / "scaling.csv" for folder in STUDY.evidence]
+    return [str(table) for table in tables if table.is_file()]
 
 
 def of_datasets(file):

@@ -9,6 +9,7 @@ rule report:
         "results/{study}/tables/scaling.csv",
         "results/{study}/tables/scaling_repeats.csv",
         "results/{study}/tables/machine.json",
+        evidence=evidence(),
     output:
         "results/{study}/report/index.html",
         "results/{study}/report/scaling.html",
@@ -21,6 +22,5 @@ rule report:
         "../../environment.yml"
     params:
         code=report_digest(),
-        evidence=evidence(),
     script:
         "../scripts/report.py"
