@@ -8,28 +8,35 @@ from collections.abc import Callable
 from formerbench.measure.clock import StepClock
 
 WARM_UP = 2
-_LEAST, _MOST = 5, 200
+LEAST, _MOST = 3, 200
+_FEW = 5  # repeats whose spread says nothing yet
 _STEADY = 0.02  # half-width of the median's interval, as a share of it
+_SLOW = 0.25  # share of the time that makes a call so slow that one of them is warm-up enough
 
 
-def steady_times_ms(call: Callable[[], object], device: str, seconds: float) -> list[float]:
-    """Milliseconds of repeats of ``call``, at least one, after two that do not count.
+def steady_times_ms(
+    call: Callable[[], object], device: str, seconds: float, *, least: int = LEAST
+) -> list[float]:
+    """Milliseconds of repeats of ``call`` after two that do not count (one if it takes a quarter of the time).
 
     Ends once the 95 % interval of the median is within 2 % of it, after 200 repeats, or when the next repeat
-    would end later than ``seconds`` after the start. A call so slow that the first two take all that time is
-    timed once more, or not at all if even one took longer: then that one counts.
+    would end later than ``seconds`` after the start; but not before ``least`` repeats. Where one is enough
+    and the first call takes more than ``seconds``, that one counts.
     """
     deadline = time.monotonic() + seconds
     clock = StepClock(device)
-    for number in range(WARM_UP):
+    for _ in range(WARM_UP):
         with clock.step():
             call()
         last_s = clock.read()[-1] / 1e3
-        if number == 0 and time.monotonic() + last_s > deadline:
-            return clock.times_ms
+        if least == 1 and last_s > seconds:
+            return clock.times_ms[-1:]
+        if last_s > _SLOW * seconds:
+            break
     clock = StepClock(device)
     while len(clock.read()) < _MOST and not _steady(clock.times_ms):
-        if clock.times_ms and time.monotonic() + clock.times_ms[-1] / 1e3 > deadline:
+        next_ends = time.monotonic() + (clock.times_ms[-1] / 1e3 if clock.times_ms else 0.0)
+        if len(clock.times_ms) >= least and next_ends > deadline:
             break
         with clock.step():
             call()
@@ -37,7 +44,7 @@ def steady_times_ms(call: Callable[[], object], device: str, seconds: float) -> 
 
 
 def _steady(times_ms: list[float]) -> bool:
-    if len(times_ms) < _LEAST:
+    if len(times_ms) < _FEW:
         return False
     # Not numpy's: the first call of its quantiles takes 4 MB, in the middle of what is measured.
     low, middle, high = statistics.quantiles(times_ms, n=4, method="inclusive")
