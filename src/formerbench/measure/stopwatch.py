@@ -17,11 +17,11 @@ _SLOW = 0.25  # share of the time that makes a call so slow that one of them is 
 def steady_times_ms(
     call: Callable[[], object], device: str, seconds: float, *, least: int = LEAST
 ) -> list[float]:
-    """Milliseconds of repeats of ``call`` after two that do not count (one if it takes a quarter of the time).
+    """Milliseconds of repeats of ``call`` after two that do not count, or one if it is slow.
 
     Ends once the 95 % interval of the median is within 2 % of it, after 200 repeats, or when the next repeat
     would end later than ``seconds`` after the start; but not before ``least`` repeats. Where one is enough
-    and the first call takes more than ``seconds``, that one counts.
+    and the first call takes more than ``seconds``, that one counts. Slow is a quarter of ``seconds``.
     """
     deadline = time.monotonic() + seconds
     clock = StepClock(device)
