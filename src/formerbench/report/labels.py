@@ -35,7 +35,7 @@ class End:
 def leave_room(figure: Figure, columns: int, room: float) -> None:
     """Margins such that ``room`` points are free for labels at the right of each panel."""
     width, height = (72 * inches for inches in figure.get_size_inches())
-    axis = 50
+    axis = 58  # tick labels such as "10,000" and the name of the axis
     panel = (width - columns * (room + axis)) / columns
     figure.subplots_adjust(
         left=axis / width,

@@ -9,7 +9,7 @@ from formerbench.report.groups import PHASES, Group, groups, origin, place
 from formerbench.report.matrix import exponent, matrix, setting_words
 from formerbench.report.palette import Style
 from formerbench.report.scaling_protocol import banners, protocol
-from formerbench.report.text import three_digits
+from formerbench.report.text import count, three_digits
 
 
 def scaling(content: Content) -> dict:
@@ -90,7 +90,7 @@ def _best_throughput(content: Content) -> str:
     best = rows.loc[rows["windows_per_s"].idxmax()]
     return (
         f"The most forecasts in a second come from {_style(content, best).label}: "
-        f"{three_digits(best['windows_per_s'])} windows of {int(best['horizon'])} steps each, "
+        f"{three_digits(best['windows_per_s'])} windows of {count(int(best['horizon']), 'step')} each, "
         f"in batches of {int(best['batch_size'])}."
     )
 
