@@ -133,3 +133,20 @@ def test_text_has_the_contrast_of_wcag_aa(browser, pages, scheme):
     for uri in pages:
         with opened(browser, uri, color_scheme=scheme) as page:
             assert page.evaluate(CONTRAST) == []
+
+
+def test_claims_are_filtered_and_all_are_there_without_script(browser, pages):
+    with opened(browser, first(pages, "claims")) as page:
+        rows = page.locator("table.filterable tbody tr")
+        total = rows.count()
+        box = page.locator(".filters")
+        box.get_by_label("Section").select_option("11.1")
+        shown = [row for row in rows.all() if row.is_visible()]
+        assert {row.locator("th").inner_text() for row in shown} == {"11.1"}
+        assert 0 < len(shown) < total
+        assert f"{len(shown)} of {total} shown" in box.inner_text()
+        box.get_by_label("Section").select_option("all")
+        assert f"{total} of {total} shown" in box.inner_text()
+    with opened(browser, first(pages, "claims"), java_script_enabled=False) as page:
+        assert page.locator("table.filterable tbody tr").count() == total
+        assert page.locator(".filters").count() == 0

@@ -66,6 +66,7 @@ def test_writes_the_pages_and_returns_the_first(tables, tmp_path):
     assert {path.name for path in index.parent.iterdir()} == {
         "index.html",
         "scaling.html",
+        "claims.html",
         "provenance.html",
         "dataset-ETTh1.html",
         "dataset-own_power.html",
@@ -142,7 +143,7 @@ def test_names_and_reasons_cannot_bring_in_markup(tmp_path):
     (tables / "accuracy.csv").write_text(accuracy)
     render(tables, tmp_path / "report")
     pages = sorted((tmp_path / "report").iterdir())
-    assert len(pages) == 4
+    assert len(pages) == 5
     for path in pages:
         page = Page(path)
         assert page.tags.count("script") == 1

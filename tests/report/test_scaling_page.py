@@ -214,6 +214,7 @@ def test_a_study_of_scaling_alone_has_its_answer_on_the_first_page(tmp_path):
     assert {path.name for path in (tmp_path / "report").iterdir()} == {
         "index.html",
         "scaling.html",
+        "claims.html",
         "provenance.html",
     }
     for path in (tmp_path / "report").iterdir():

@@ -32,7 +32,7 @@ def test_the_first_run_makes_everything(finished):
         ("drift", "ok"),
     ]
     report = finished.root / "results/tiny/report"
-    pages = {"index.html", "scaling.html", "provenance.html", "dataset-mine.html"}
+    pages = {"index.html", "scaling.html", "claims.html", "provenance.html", "dataset-mine.html"}
     assert {page.name for page in report.iterdir()} == pages
     assert f"{float(table[1]['mse']):.3f}" in (report / "index.html").read_text()
 

@@ -1,10 +1,11 @@
+import os
 import re
 import sys
 
 from formerbench import devices
 from formerbench.config import Study
 from formerbench.errors import StatedError
-from formerbench.paths import evidence_folder
+from formerbench.paths import evidence_folder, shipped
 
 
 def checked(make):
@@ -105,9 +106,20 @@ def machine_files():
 
 
 def evidence():
-    """Scaling tables of other studies that the report shows beside the study's own."""
-    tables = [evidence_folder(folder) / "scaling.csv" for folder in STUDY.evidence]
-    return [str(table) for table in tables if table.is_file()]
+    """Tables of other studies that the report shows and judges beside the study's own."""
+    folders = [evidence_folder(folder) for folder in STUDY.evidence]
+    tables = [folder / name for folder in folders for name in ("scaling.csv", "accuracy.csv")]
+    return [here(table) for table in tables if table.is_file()]
+
+
+def claims_and_scores():
+    """What others claim and published, which the report holds against the tables."""
+    return [here(shipped(f"config/{name}")) for name in ("claims.yaml", "published_results.csv")]
+
+
+def here(path):
+    """``path`` as seen from the working directory, so that a study that was moved does not run again."""
+    return os.path.relpath(path)
 
 
 def of_datasets(file):
@@ -122,5 +134,5 @@ def dataset_pages(study):
 
 def report_pages():
     """All pages of the report."""
-    pages = [f"results/{STUDY.study}/report/{page}.html" for page in ("index", "scaling", "provenance")]
+    pages = [f"results/{STUDY.study}/report/{page}.html" for page in ("index", "scaling", "claims", "provenance")]
     return pages + dataset_pages(STUDY.study)

@@ -10,9 +10,11 @@ rule report:
         "results/{study}/tables/scaling_repeats.csv",
         "results/{study}/tables/machine.json",
         evidence=evidence(),
+        claims=claims_and_scores(),
     output:
         "results/{study}/report/index.html",
         "results/{study}/report/scaling.html",
+        "results/{study}/report/claims.html",
         "results/{study}/report/provenance.html",
         dataset_pages("{study}"),
     log:

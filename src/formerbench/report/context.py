@@ -19,10 +19,14 @@ MB = 2**20
 
 @dataclass(frozen=True)
 class Content:
-    """A study as the pages see it; everything is computed once from the tables."""
+    """A study as the pages see it; everything is computed once from the tables.
+
+    ``scores`` are the accuracy tables of folders of evidence, with their names.
+    """
 
     tables: Tables
     evidence: tuple[Evidence, ...] = ()
+    scores: tuple[tuple[str, pd.DataFrame], ...] = ()
 
     @property
     def accuracy(self) -> pd.DataFrame:
@@ -97,6 +101,7 @@ def shared(content: Content) -> dict:
         "pages": [
             {"href": "index.html", "title": "Overview"},
             {"href": "scaling.html", "title": "Scaling"},
+            {"href": "claims.html", "title": "Claims"},
             *([{"href": "index.html#data", "title": "Data sets"}] if content.dataset_names else []),
             {"href": "provenance.html", "title": "Provenance"},
         ],

@@ -7,9 +7,11 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from formerbench.analysis.places import read_scores
 from formerbench.analysis.tables import read, read_evidence
 from formerbench.paths import write_text
 from formerbench.report import sources
+from formerbench.report.claims import claims
 from formerbench.report.context import Content, dataset_page, shared
 from formerbench.report.overview import overview
 from formerbench.report.scaling import scaling
@@ -18,14 +20,15 @@ from formerbench.report.scaling import scaling
 def render(tables: Path, report: Path, evidence: Iterable[Path] = ()) -> Path:
     """Write the pages of a study into the folder ``report``.
 
-    They are ``index.html``, ``scaling.html``, ``provenance.html`` and ``dataset-<name>.html``; they link to
-    the CSV files as ``../tables/*.csv``. The same tables give the same bytes.
+    They are ``index.html``, ``scaling.html``, ``claims.html``, ``provenance.html`` and
+    ``dataset-<name>.html``; they link to the CSV files as ``../tables/*.csv``. The same tables give the
+    same bytes.
 
     Args:
         tables: the study's tables, as :mod:`formerbench.analysis.tables` describes them.
         report: folder of the pages; made where it does not exist.
-        evidence: further folders of tables whose measurements the scaling page shows, apart from the study's
-            own; those without a ``scaling.csv`` are passed over.
+        evidence: further folders of tables, whose measurements and scores are shown and judged apart from the
+            study's own; a folder may lack ``scaling.csv`` or ``accuracy.csv``.
 
     Returns:
         The path of ``index.html``.
@@ -33,13 +36,16 @@ def render(tables: Path, report: Path, evidence: Iterable[Path] = ()) -> Path:
     Raises:
         StatedError: a table is missing or is not of this version.
     """
-    others = [found for folder in evidence if (found := read_evidence(folder)) is not None]
-    content = Content(read(tables), tuple(others))
+    folders = [Path(folder) for folder in evidence]
+    others = [found for folder in folders if (found := read_evidence(folder)) is not None]
+    scores = [(folder.name, found) for folder in folders if (found := read_scores(folder)) is not None]
+    content = Content(read(tables), tuple(others), tuple(scores))
     environment = _environment()
     everywhere = shared(content)
     pages = {
         "index.html": ("index.html.j2", lambda: overview(content)),
         "scaling.html": ("scaling.html.j2", lambda: scaling(content)),
+        "claims.html": ("claims.html.j2", lambda: claims(content)),
         "provenance.html": ("provenance.html.j2", lambda: sources.provenance(content)),
     }
     for name in content.dataset_names:
@@ -62,5 +68,6 @@ def _environment() -> Environment:
     )
     static = files("formerbench.report") / "static"
     environment.globals["css"] = Markup((static / "report.css").read_text(encoding="utf-8"))
-    environment.globals["js"] = Markup((static / "table.js").read_text(encoding="utf-8"))
+    scripts = [(static / name).read_text(encoding="utf-8") for name in ("table.js", "filter.js")]
+    environment.globals["js"] = Markup("\n".join(scripts))
     return environment
