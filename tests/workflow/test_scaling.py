@@ -146,7 +146,7 @@ def test_what_runs_again(project, what):
 
 def test_a_rerun_gives_the_same_rows_but_for_what_is_measured(project):
     before = rows(project)
-    project.snakemake("--forcerun", "profile", "--", TABLE)
+    project.snakemake(TABLE, "--forcerun", "profile")
     for old, new in zip(before, rows(project), strict=True):
         for name in SCALING_COLUMNS:
             assert name in MEASURED or old[name] == new[name], name

@@ -111,6 +111,8 @@ class _Search:
         result = longest(lambda length: self._within(work, length), self.limits["from"], self.last)
         shown = self.limits["from"] if result.lookback is None else result.lookback
         row, times_ms = self.trials[f"{work.phase} {shown}"]
+        if row["status"] in ("skipped", "failed"):
+            return row, times_ms
         too_slow = result.lookback is None and row["status"] == "ok"
         status = "timeout" if too_slow else row["status"]
         return row | {"status": status, "reason": self._reason(work, result)}, times_ms
