@@ -134,5 +134,7 @@ def dataset_pages(study):
 
 def report_pages():
     """All pages of the report."""
-    pages = [f"results/{STUDY.study}/report/{page}.html" for page in ("index", "scaling", "claims", "provenance")]
+    pages = [
+        f"results/{STUDY.study}/report/{page}.html" for page in ("index", "scaling", "claims", "provenance")
+    ]
     return pages + dataset_pages(STUDY.study)
