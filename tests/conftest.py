@@ -1,6 +1,5 @@
 """What several folders of tests share: a small series of known make, and a small finished study."""
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -80,7 +79,4 @@ def finished(tmp_path_factory) -> Project:
 @pytest.fixture
 def project(finished, tmp_path) -> Project:
     """A copy of the finished study that a test may change."""
-    copy = object.__new__(Project)
-    copy.root = tmp_path / "project"
-    shutil.copytree(finished.root, copy.root)
-    return copy
+    return finished.copy(tmp_path / "project")

@@ -42,6 +42,13 @@ class Project:
         self.write_data()
         self.write(STUDY)
 
+    def copy(self, root: Path) -> "Project":
+        """A copy in ``root``, results included, that a test may change."""
+        twin = object.__new__(Project)
+        twin.root = root
+        shutil.copytree(self.root, root, symlinks=True)
+        return twin
+
     def write(self, study: dict) -> None:
         (self.root / "study.yaml").write_text(yaml.safe_dump(study))
 

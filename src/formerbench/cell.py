@@ -86,10 +86,8 @@ def _outcome(cell: Cell, series: Series, state: StateFolder, threads: int | None
     """Columns, details, history and weights of a cell that may end in any status."""
     if skip := cell.skip or devices.problem(cell.device):
         return _without_result("skipped", skip)
-    if threads is not None and threads < cell.threads:
-        return _without_result(
-            "failed", f"got {threads} threads of the {cell.threads} that the config asks for; give more cores"
-        )
+    if too_few := devices.too_few_threads(threads, cell.threads):
+        return _without_result("failed", too_few)
     try:
         ended = _train_and_test(cell, series, state)
     except (Diverged, StatedError) as error:

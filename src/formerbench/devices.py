@@ -20,6 +20,13 @@ def problem(device: str) -> str | None:
     return None if _torch_has_cuda() else "the installed torch has no CUDA; see GPU in the README"
 
 
+def too_few_threads(given: int | None, wanted: int) -> str | None:
+    """Why a job that was ``given`` so many threads cannot be timed, or None; nobody limits it if None."""
+    if given is None or given >= wanted:
+        return None
+    return f"got {given} threads of the {wanted} that the config asks for; give more cores"
+
+
 def _torch_has_cuda() -> bool:
     """What torch's own build note says; torch itself takes a second to import."""
     torch = find_spec("torch")

@@ -8,7 +8,7 @@ from pathlib import Path
 from formerbench.config import CONFIG_SCHEMA, ModelEntry, Study, check, read_yaml
 from formerbench.data.registry import Entry, find, splits
 from formerbench.errors import StatedError, nearest
-from formerbench.models import configure, spec
+from formerbench.models import all_options, configure, spec
 from formerbench.models.configs import Shape
 from formerbench.paths import shipped
 
@@ -103,10 +103,7 @@ def _cells(study: Study, entry: Entry, model: ModelEntry, hyper_parameters: dict
         training = _laid_over([layer.get("training", {}) for layer in layers])
         options = _laid_over([model.options, *(layer.get("model", {}) for layer in layers)])
         if model.class_path is None:
-            options = {
-                key: list(value) if isinstance(value, tuple) else value  # as JSON gives it back
-                for key, value in asdict(configure(model.name, options)).items()
-            }
+            options = all_options(model.name, options)
         yield Cell(
             study=study.study,
             dataset=entry.name,

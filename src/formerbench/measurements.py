@@ -9,7 +9,7 @@ from typing import get_args, get_type_hints
 from formerbench.config import ModelEntry, Study
 from formerbench.errors import StatedError, nearest
 from formerbench.measure.work import PHASES, Work
-from formerbench.models import MECHANISMS, NAIVE, configure, option_names, spec
+from formerbench.models import MECHANISMS, NAIVE, all_options, configure, option_names, spec
 from formerbench.models.configs import Shape
 
 BASE = "base"
@@ -140,8 +140,7 @@ def _of_model(study: Study, experiment: str, entry: ModelEntry, device: str, **s
     if entry.class_path is None:
         known = option_names(entry.name)
         options = {key: value for key, value in study.scaling["model"].items() if key in known}
-        options = vars(configure(entry.name, options))
-    options = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+        options = all_options(entry.name, options)
     work = _work(study, device, subject=entry.class_path or entry.name, options=options, **settings)
     return _measurement(study, experiment, entry.name, work, **of_job)
 

@@ -24,9 +24,9 @@ from formerbench.analysis.claims import (
 )
 from formerbench.analysis.expressions import Choice, NotMeasured, Quantity, Truth, calls, evaluate, parse
 from formerbench.analysis.measured import measured
-from formerbench.analysis.places import Scores, Sources, places, published, read_scores, scores
+from formerbench.analysis.places import Scores, Sources, places, published, scores
 from formerbench.analysis.readings import FUNCTIONS, Readings
-from formerbench.analysis.tables import read_evidence
+from formerbench.analysis.tables import read_evidence, read_scores
 from formerbench.errors import StatedError
 
 from ..project import REPOSITORY

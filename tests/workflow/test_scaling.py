@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import pytest
 import yaml
@@ -42,11 +41,7 @@ def measured(tmp_path_factory):
 
 @pytest.fixture
 def project(measured, tmp_path):
-    root = tmp_path / "project"
-    shutil.copytree(measured.root, root, symlinks=True)
-    copy = object.__new__(Project)
-    copy.root = root
-    return copy
+    return measured.copy(tmp_path / "project")
 
 
 def rows(project):

@@ -27,7 +27,8 @@ def collect_scaling(profiles: Iterable[Path], machines: Iterable[Path], tables: 
     for path in profiles:
         profile = read_json(path)
         for row in profile["rows"]:
-            rows.append([checked(row, path, SCALING_COLUMNS)[name] for name in SCALING_COLUMNS])
+            checked(row, path, SCALING_COLUMNS)
+            rows.append([row[name] for name in SCALING_COLUMNS])
             axes = [row[axis] for axis in SCALING_AXES]
             times_ms = profile["times_ms"][row["phase"]]
             repeats += [[*axes, number, time_ms] for number, time_ms in enumerate(times_ms, start=1)]

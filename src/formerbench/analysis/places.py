@@ -11,7 +11,6 @@ import pandas as pd
 from formerbench.analysis.measured import CONFIDENCE
 from formerbench.errors import StatedError
 from formerbench.paths import shipped
-from formerbench.results import ACCURACY_COLUMNS
 
 PUBLISHED = "config/published_results.csv"
 # What tells the rows of an experiment apart, beside subject, phase and precision.
@@ -133,25 +132,6 @@ def scores(named: Iterable[tuple[str, pd.DataFrame]]) -> tuple[Scores, ...]:
         for evidence, accuracy in named
         for study, rows in accuracy.groupby("study", sort=False)
     )
-
-
-def read_scores(folder: Path) -> pd.DataFrame | None:
-    """The accuracy table of a folder of evidence; None where it has none.
-
-    Raises:
-        StatedError: a column is missing.
-    """
-    path = Path(folder) / "accuracy.csv"
-    if not path.is_file():
-        return None
-    numbers = {name: "float64" for name, kind in ACCURACY_COLUMNS.items() if kind in (int, float)}
-    others = dict.fromkeys(set(ACCURACY_COLUMNS) - set(numbers), "str")
-    missing_values = {name: [""] for name in numbers}
-    try:
-        rows = pd.read_csv(path, dtype=numbers | others, keep_default_na=False, na_values=missing_values)
-        return rows[list(ACCURACY_COLUMNS)]
-    except (KeyError, ValueError) as error:
-        raise StatedError(f"{path} is no accuracy table of this version: {error}") from None
 
 
 def published(path: Path | None = None) -> pd.DataFrame:

@@ -89,6 +89,16 @@ def read_evidence(folder: Path) -> Evidence | None:
     return Evidence(name=folder.name, **_measurements(folder))
 
 
+def read_scores(folder: Path) -> pd.DataFrame | None:
+    """The accuracy table of a folder that need not be a whole study; None where it has none.
+
+    Raises:
+        StatedError: as :func:`read`.
+    """
+    path = Path(folder) / "accuracy.csv"
+    return _with_status(path, ACCURACY_COLUMNS) if path.is_file() else None
+
+
 def _measurements(folder: Path) -> dict:
     return {
         "scaling": _with_status(folder / "scaling.csv", SCALING_COLUMNS),

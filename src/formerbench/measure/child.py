@@ -48,21 +48,17 @@ def measure(work: Work, seconds: float, tell: Tell, *, in_depth: bool = True) ->
 def _in_depth(work: Work, tell: Tell) -> None:
     tensors, operations = IN_DEPTH
     tell({"reached": tensors})
-    tell(inspect(_twice(work), work.device)._asdict())
+    tell(inspect(lambda: _twice(work), work.device)._asdict())
     tell({"reached": operations})
     _, run = prepare(without_compiler(work))
     tell({"flops": flops.count(run)})
 
 
-def _twice(work: Work) -> Callable[[], object]:
+def _twice(work: Work) -> None:
     """The optimizer makes its state in the first step, so that the second has the peak."""
-
-    def build_and_run() -> None:
-        _, run = prepare(work)
-        run()
-        run()
-
-    return build_and_run
+    _, run = prepare(work)
+    run()
+    run()
 
 
 def _on_cuda(work: Work) -> dict:

@@ -7,12 +7,12 @@ from pathlib import Path
 from formerbench import devices
 from formerbench.logs import logger
 from formerbench.measure.longest import Longest, longest
-from formerbench.measure.profile import Profiler
+from formerbench.measure.profile import Profiler, blank_row
 from formerbench.measure.sandbox import Sandbox
 from formerbench.measure.work import Work
 from formerbench.measurements import Measurement
 from formerbench.provenance import provenance
-from formerbench.results import SCALING_COLUMNS, read_json, write_json
+from formerbench.results import read_json, write_json
 
 _PEAKS_TAKE_S = 120  # at the very most
 
@@ -44,15 +44,17 @@ def run(
     }
     works = [replace(measurement.work, phase=phase) for phase in measurement.phases]
     problem = measurement.skip and ("skipped", measurement.skip)
-    if problem is None and threads is not None and threads < measurement.work.threads:
-        wanted = measurement.work.threads
-        problem = "failed", f"got {threads} threads of the {wanted} that the config asks for; give more cores"
+    if problem is None and (too_few := devices.too_few_threads(threads, measurement.work.threads)):
+        problem = "failed", too_few
     if problem is not None:
         found = [(_without_result(work, columns, *problem), []) for work in works]
     else:
         rate = machine and machine["flop_per_s"]
-        with Sandbox(measurement.memory_budget_mb, measurement.time_budget_s) as sandbox:
-            profiler = Profiler(sandbox, measurement.seconds, rate, **columns)
+        seconds, memory_mb = measurement.seconds, measurement.memory_budget_mb
+        if measurement.limits is not None:
+            seconds, memory_mb = measurement.limits["step_s"], measurement.limits["memory_mb"]
+        with Sandbox(memory_mb, measurement.time_budget_s) as sandbox:
+            profiler = Profiler(sandbox, seconds, rate, **columns)
             if measurement.limits is None:
                 found = [profiler.row(work) for work in works]
             else:
@@ -81,10 +83,7 @@ def machine(device: str, precision: str, threads: int) -> dict:
 
 
 def _without_result(work: Work, columns: dict, status: str, reason: str) -> dict:
-    known = {key: value for key, value in work.as_dict().items() if key in SCALING_COLUMNS}
-    known |= {key: value for key, value in work.options.items() if key in SCALING_COLUMNS}
-    ended = {"status": status, "reason": reason}
-    return dict.fromkeys(SCALING_COLUMNS) | provenance() | known | ended | columns
+    return blank_row(work) | provenance() | {"status": status, "reason": reason} | columns
 
 
 def _in_words(row: dict) -> str:
@@ -100,8 +99,6 @@ class _Search:
     def __init__(self, measurement: Measurement, profiler: Profiler, file: Path, source_digest: str | None):
         self.limits, self.profiler, self.file = measurement.limits, profiler, file
         self.last = measurement.work.lookback
-        profiler.seconds = self.limits["step_s"]
-        profiler.sandbox.memory_budget_mb = self.limits["memory_mb"]
         self.key = json.dumps([measurement.as_dict(), source_digest], sort_keys=True)
         known = read_json(file) if file.is_file() else {}
         self.trials = known["trials"] if known.get("key") == self.key else {}

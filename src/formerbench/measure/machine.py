@@ -1,12 +1,12 @@
 """What the machine can do at most: the measure of every share."""
 
 import os
-import time
 from pathlib import Path
 
 import torch
 
 from formerbench.measure import flops
+from formerbench.measure.clock import StepClock
 from formerbench.measure.load import OtherLoad
 from formerbench.training_step import AUTOCAST
 
@@ -39,16 +39,8 @@ def _copy_rate(device: str, repeats: int = 10) -> float:
     """Best of ``repeats`` copies of 256 MB, which no cache holds."""
     source = torch.ones(_COPY_BYTES // 4, device=device)
     target = torch.zeros_like(source)
-    best = float("inf")
+    clock = StepClock(device)
     for _ in range(repeats):
-        _wait(device)
-        began = time.perf_counter()
-        target.copy_(source)
-        _wait(device)
-        best = min(best, time.perf_counter() - began)
-    return 2 * _COPY_BYTES / best
-
-
-def _wait(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
+        with clock.step():
+            target.copy_(source)
+    return 2 * _COPY_BYTES / (min(clock.read()) / 1e3)

@@ -43,18 +43,16 @@ def _model(work: Work, random: torch.Generator) -> tuple[torch.nn.Module, Callab
     batch, target = _inputs(work, random)
     torch.manual_seed(0)
     model = build(
-        work.subject,
-        lookback=work.lookback,
-        horizon=work.horizon,
-        n_variates=work.n_variates,
-        n_marks=N_MARKS,
-        season=min(24, work.lookback),
-        **work.options,
+        work.subject, n_marks=N_MARKS, season=min(24, work.lookback), **_sizes(work), **work.options
     ).to(work.device)
     if work.phase == "inference":
         return model.eval(), _forward(model, batch, work)
     take_step = TrainingStep(model.train(), device=work.device, precision=work.precision, learning_rate=1e-4)
     return model, lambda: take_step(batch, target)
+
+
+def _sizes(work: Work) -> dict:
+    return {"lookback": work.lookback, "horizon": work.horizon, "n_variates": work.n_variates}
 
 
 def _inputs(work: Work, random: torch.Generator) -> tuple[Batch, Tensor]:
@@ -71,13 +69,7 @@ def _inputs(work: Work, random: torch.Generator) -> tuple[Batch, Tensor]:
 
 def _mechanism(work: Work, random: torch.Generator) -> tuple[torch.nn.Module, Callable[[], object]]:
     torch.manual_seed(0)
-    mechanism = build_mechanism(
-        work.subject,
-        lookback=work.lookback,
-        horizon=work.horizon,
-        n_variates=work.n_variates,
-        **work.options,
-    ).to(work.device)
+    mechanism = build_mechanism(work.subject, **_sizes(work), **work.options).to(work.device)
     inputs = mechanism.inputs(work.batch_size, random).to(work.device)
     if work.phase == "inference":
         return mechanism.eval(), _forward(mechanism, inputs, work)

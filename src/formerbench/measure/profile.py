@@ -11,6 +11,12 @@ from formerbench.provenance import provenance
 from formerbench.results import SCALING_COLUMNS
 
 
+def blank_row(work: Work) -> dict:
+    """A row of the scaling table that says what is measured, and nothing yet of how that ended."""
+    known = work.as_dict() | work.options
+    return {name: known.get(name) for name in SCALING_COLUMNS}
+
+
 class Profiler:
     """Measures one piece of work after the other.
 
@@ -23,7 +29,8 @@ class Profiler:
     """
 
     def __init__(self, sandbox: Sandbox, seconds: float, flop_per_s: float | None = None, **columns):
-        self.sandbox, self.seconds, self.flop_per_s, self.columns = sandbox, seconds, flop_per_s, columns
+        self.sandbox, self.seconds, self.flop_per_s = sandbox, seconds, flop_per_s
+        self.columns = provenance() | columns
 
     def row(self, work: Work, *, in_depth: bool = True) -> tuple[dict, list[float]]:
         """The row of a measurement and the milliseconds of each repeat; no outcome is an error.
@@ -37,15 +44,12 @@ class Profiler:
             outcome = self.sandbox.run(work, self.seconds, in_depth=in_depth)
         times_ms = outcome.columns.pop("times_ms", [])
         known = {
-            "subject": work.subject,
-            **{key: value for key, value in work.as_dict().items() if key in SCALING_COLUMNS},
-            **{key: value for key, value in work.options.items() if key in SCALING_COLUMNS},
             **{"status": outcome.status, "reason": outcome.reason, "reached": outcome.reached},
             **outcome.columns,
             **self._of_times(times_ms, outcome.columns.get("flops")),
             **{"load_before": before, "load_after": os.getloadavg()[0], "started_at": started_at},
         }
-        return dict.fromkeys(SCALING_COLUMNS) | provenance() | known | self.columns, times_ms
+        return blank_row(work) | known | self.columns, times_ms
 
     def _of_times(self, times_ms: list[float], flops: int | None) -> dict:
         if not times_ms:

@@ -94,6 +94,18 @@ def configure(name: str, options: dict):
     return config_class(**{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
 
 
+def all_options(name: str, options: dict) -> dict:
+    """Every option of model ``name``, with ``options`` set and the defaults for the others, as JSON has them.
+
+    Raises:
+        StatedError: as :func:`configure`.
+    """
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in vars(configure(name, options)).items()
+    }
+
+
 def _refusal(kind, value) -> str | None:
     """What an option of type ``kind`` should be, if ``value`` is not that."""
     if get_origin(kind) is tuple:

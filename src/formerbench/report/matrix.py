@@ -73,7 +73,7 @@ def _cell(row: pd.Series | None, second: str, fastest, leanest) -> dict | None:
         "second": _text(other),
         "time_mark": _mark(row["subject"], fastest),
         "second_mark": _mark(row["subject"], leanest),
-        "busy": row["busy"] is True or (pd.notna(row["busy"]) and bool(row["busy"])),
+        "busy": bool(pd.notna(row["busy"]) and row["busy"]),
     }
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from formerbench.analysis.places import read_scores
-from formerbench.analysis.tables import read, read_evidence
+from formerbench.analysis.tables import read, read_evidence, read_scores
 from formerbench.paths import write_text
 from formerbench.report import sources
 from formerbench.report.claims import claims
