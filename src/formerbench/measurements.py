@@ -24,6 +24,7 @@ class Measurement:
         variant: ``base``, or the switch that is on.
         work: what is measured, with the phase still to be set; of ``longest``, with the longest lookback.
         phases: those that are measured.
+        seconds, processes: how long it is repeated in a process at most, and in how many processes.
         limits: of the experiment ``longest``: ``from``, ``memory_mb`` and ``step_s``; else None.
         skip: why it makes no sense on any machine, or None.
     """
@@ -35,6 +36,7 @@ class Measurement:
     work: Work
     phases: tuple[str, ...]
     seconds: float
+    processes: int
     memory_budget_mb: float
     time_budget_s: float
     limits: dict | None
@@ -153,7 +155,7 @@ def _work(study: Study, device: str, **settings) -> Work:
 def _measurement(
     study: Study, experiment: str, subject: str, work: Work, *, phases=PHASES, limits: dict | None = None
 ) -> Measurement:
-    budgets = {key: study.scaling[key] for key in ("seconds", "memory_budget_mb", "time_budget_s")}
+    own = {key: study.scaling[key] for key in ("seconds", "processes", "memory_budget_mb", "time_budget_s")}
     return Measurement(
         study=study.study,
         experiment=experiment,
@@ -163,7 +165,7 @@ def _measurement(
         phases=phases,
         limits=limits,
         skip=_skip(work),
-        **budgets,
+        **own,
     )
 
 

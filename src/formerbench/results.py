@@ -97,7 +97,7 @@ SCALING_COLUMNS = {
     "status": str,
     "reason": str,
     "reached": str,  # how far a measurement came that did not end
-    "time_ms": float,  # median
+    "time_ms": float,  # median over processes of the median of repeats
     "time_ms_iqr": float,
     "repeats": int,
     "peak_memory_mb": float,  # resident or allocated, above the baseline
@@ -129,8 +129,12 @@ SCALING_AXES = (
     "precision",
     "phase",
 )
-# Beside the scaling table: a row a timed repeat.
-REPEAT_COLUMNS = {axis: SCALING_COLUMNS[axis] for axis in SCALING_AXES} | {"repeat": int, "time_ms": float}
+# Beside the scaling table: a row a timed repeat; processes count from 1, repeats from 1 within each.
+REPEAT_COLUMNS = {axis: SCALING_COLUMNS[axis] for axis in SCALING_AXES} | {
+    "process": int,
+    "repeat": int,
+    "time_ms": float,
+}
 
 # What two runs of the same config, seed and thread count may disagree on; all else is bit-identical.
 MEASURED = frozenset(

@@ -107,7 +107,8 @@ def write_scaling(folder: Path, rows: list[dict], write_csv) -> Path:
         folder / "scaling.csv", SCALING_COLUMNS, [{k: v for k, v in r.items() if k[0] != "_"} for r in rows]
     )
     repeats = [
-        {axis: row[axis] for axis in SCALING_AXES} | {"repeat": i, "time_ms": time}
+        {axis: row[axis] for axis in SCALING_AXES}
+        | {"process": 1 + i // 3, "repeat": 1 + i % 3, "time_ms": time}
         for row in rows
         for i, time in enumerate(row.get("_repeats", []))
     ]

@@ -444,7 +444,7 @@ class Read:
             frame[columns] = frame[columns].mul(factors, axis=0)
         if "repeats_ms" in frame:
             frame["time_low_ms"] = frame["time_high_ms"] = frame["time_ms"]
-            frame["repeats_ms"] = [np.full(3, time) for time in frame["time_ms"]]
+            frame["repeats_ms"] = [[np.full(3, time)] for time in frame["time_ms"]]
             frame["reason"] = ""  # so that no search ended for lack of trying
             found = (frame["lookback"].astype(float) * factors).round().clip(1).astype("Int64")
             frame["lookback"] = frame["lookback"].where(frame["experiment"] != "longest", found)

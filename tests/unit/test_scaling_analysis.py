@@ -7,7 +7,7 @@ import pytest
 from formerbench.analysis.crossovers import duels, winners
 from formerbench.analysis.experiments import latency, longest, switches
 from formerbench.analysis.fits import NoFit, PowerLaw, power_law
-from formerbench.analysis.measured import machines, measured, median_interval
+from formerbench.analysis.measured import machines, measured, median_interval, resampled_medians
 from formerbench.analysis.prediction import Errors, fit_parts, past_errors, predict, predicted
 from formerbench.analysis.theory import LINEAR, LOG_LINEAR, MECHANISMS, MODELS, QUADRATIC, complexity
 from formerbench.errors import StatedError
@@ -21,7 +21,7 @@ NUMBERS = [name for name, kind in SCALING_COLUMNS.items() if kind is float]
 
 def noisy(costs, random, spread=0.03, n=20):
     """Repeats about each cost, and their medians."""
-    repeats = [cost * random.lognormal(0, spread, n) for cost in costs]
+    repeats = [[cost * random.lognormal(0, spread, n)] for cost in costs]
     return repeats, np.array([np.median(one) for one in repeats])
 
 
@@ -35,10 +35,12 @@ def table(laws, lengths=LENGTHS, spread=0.02, seed=0, **columns):
             row |= {"horizon": 96, "n_variates": 7, "batch_size": 8, "threads": 2, "cpu": "CPU"}
             row |= {"device": "cpu", "precision": "fp32", "phase": "inference", "status": "ok"} | columns
             (repeats,), (time,) = noisy([law(float(length))], random, spread)
-            row |= {"time_ms": time, "peak_tensor_mb": law(float(length)), "repeats": len(repeats)}
+            row |= {"time_ms": time, "peak_tensor_mb": law(float(length)), "repeats": len(repeats[0])}
             rows.append(row)
             axes = {axis: row[axis] for axis in SCALING_AXES}
-            raw += [axes | {"repeat": i, "time_ms": value} for i, value in enumerate(repeats)]
+            raw += [
+                axes | {"process": 1, "repeat": i, "time_ms": value} for i, value in enumerate(repeats[0])
+            ]
     return measured(frame(rows), pd.DataFrame(raw, columns=list(REPEAT_COLUMNS)))
 
 
@@ -296,14 +298,38 @@ def test_subjects_without_a_common_length_are_not_compared():
 def test_repeats_are_dropped_where_two_rows_share_their_axes():
     rows = table({"a": lambda x: x}, lengths=[96, 192])
     raw = [
-        {axis: rows[axis].iloc[0] for axis in SCALING_AXES} | {"repeat": i, "time_ms": 1.0 + i}
+        {axis: rows[axis].iloc[0] for axis in SCALING_AXES}
+        | {"process": 1 + i % 2, "repeat": i, "time_ms": 1.0 + i}
         for i in range(5)
     ]
     scaling = rows[list(SCALING_COLUMNS)]
     once = measured(scaling, pd.DataFrame(raw))
-    assert [len(one) for one in once["repeats_ms"]] == [5, 0]
+    processes, none = once["repeats_ms"]
+    assert [one.tolist() for one in processes] == [[1, 3, 5], [2, 4]]
+    assert none == []
     twice = measured(pd.concat([scaling, scaling.assign(cpu="Other")]), pd.DataFrame(raw))
-    assert [len(one) for one in twice["repeats_ms"]] == [0, 0, 0, 0]
+    assert twice["repeats_ms"].tolist() == [[], [], [], []]
+
+
+def test_a_time_lies_between_those_of_its_processes():
+    rows = table({"a": lambda x: 10.0}, lengths=[96])[list(SCALING_COLUMNS)]
+    axes = {axis: rows[axis].iloc[0] for axis in SCALING_AXES}
+    raw = [
+        axes | {"process": process, "repeat": i, "time_ms": middle + 0.1 * i}
+        for process, middle in ((1, 9.0), (2, 10.0), (3, 13.0))
+        for i in (-1, 0, 1)
+    ]
+    found = measured(rows, pd.DataFrame(raw)).iloc[0]
+    assert (found["time_low_ms"], found["time_high_ms"]) == (9.0, 13.0)
+
+
+def test_drawn_medians_spread_as_processes_do():
+    random = np.random.default_rng(0)
+    steady = [np.array([middle, middle, middle]) for middle in (9.0, 10.0, 13.0)]
+    medians, counts = np.unique(resampled_medians(steady, 5000, random), return_counts=True)
+    assert medians.tolist() == [9, 10, 13]
+    # Of three drawn with replacement, the middle one of the three values is the median in 13 of 27 cases.
+    assert counts / 5000 == pytest.approx([7 / 27, 13 / 27, 7 / 27], abs=0.03)
 
 
 def test_a_single_repeat_borrows_the_widest_interval_of_its_machine():

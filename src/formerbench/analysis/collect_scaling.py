@@ -30,8 +30,8 @@ def collect_scaling(profiles: Iterable[Path], machines: Iterable[Path], tables: 
             checked(row, path, SCALING_COLUMNS)
             rows.append([row[name] for name in SCALING_COLUMNS])
             axes = [row[axis] for axis in SCALING_AXES]
-            times_ms = profile["times_ms"][row["phase"]]
-            repeats += [[*axes, number, time_ms] for number, time_ms in enumerate(times_ms, start=1)]
+            for process, times_ms in enumerate(profile["times_ms"][row["phase"]], start=1):
+                repeats += [[*axes, process, number, time_ms] for number, time_ms in enumerate(times_ms, 1)]
     tables.mkdir(parents=True, exist_ok=True)
     scaling = frame(rows, SCALING_COLUMNS)
     write_text(tables / "scaling.csv", scaling.write_csv())

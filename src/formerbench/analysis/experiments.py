@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from formerbench.analysis.measured import good
+from formerbench.analysis.measured import enough_repeats, good, resampled_medians
 
 _DRAWS = 1000
 _SAME = ["subject", "lookback", "horizon", "n_variates", "batch_size", "device", "machine", "phase"]
@@ -66,13 +66,10 @@ def _ratio(row: pd.Series, base: pd.Series, name: str) -> Ratio | None:
 def _time_ratio(row: pd.Series, base: pd.Series) -> Ratio | None:
     """Ratio of medians; the interval is a bootstrap over the repeats of both."""
     ratio = _ratio(row, base, "time_ms")
-    if ratio is None or min(len(row["repeats_ms"]), len(base["repeats_ms"])) < 3:
+    if ratio is None or not all(enough_repeats(one["repeats_ms"]) for one in (row, base)):
         return ratio
     random = np.random.default_rng(0)
-    above, below = (
-        np.median(random.choice(one["repeats_ms"], (_DRAWS, len(one["repeats_ms"]))), axis=1)
-        for one in (row, base)
-    )
+    above, below = (resampled_medians(one["repeats_ms"], _DRAWS, random) for one in (row, base))
     low, high = np.quantile(above / below, (0.025, 0.975))
     return Ratio(ratio.value, float(low), float(high))
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from formerbench.analysis.measured import enough_repeats, resampled_medians
+
 LEAST_POINTS = 4
 LEAST_SPAN = 3.0  # longest over shortest length
 LARGEST_BEND = 0.1
@@ -49,7 +51,7 @@ class NoFit:
 
 
 def power_law(
-    x: Sequence[float], y: Sequence[float], repeats: Sequence[np.ndarray] | None = None
+    x: Sequence[float], y: Sequence[float], repeats: Sequence[list[np.ndarray]] | None = None
 ) -> PowerLaw | NoFit:
     """Fit a straight line to log y against log x where the points have become one.
 
@@ -57,16 +59,16 @@ def power_law(
     between its ends, and in which a parabola bends the exponent by at most 0.1 or by less than twice the
     standard error of that bend. If no run is that straight, it is the shortest allowed one, not ``straight``.
 
-    The interval of a time comes from resampling the repeats of each point (1000 draws, their medians fitted
-    anew). Repeats of one process do not know how processes differ: where the points scatter about the line by
-    more than the repeats explain (chi-squared test at 5 %), it is Student's interval of the scatter. That one
-    is used without repeats, too: memory has no noise, and its interval only says how well a power law
-    describes the points.
+    The interval of a time comes from resampling the processes of each point and their repeats (1000 draws,
+    their medians fitted anew). Few processes say little of how processes differ: where the points scatter
+    about the line by more than that explains (chi-squared test at 5 %), it is Student's interval of the
+    scatter. That one is used without repeats, too: memory has no noise, and its interval only says how well a
+    power law describes the points.
 
     Args:
         x: lengths, in any order.
         y: costs, above 0.
-        repeats: raw repeats of each point, of which y is the median.
+        repeats: raw repeats of each point in each process.
     """
     order = np.argsort(x)
     x, y = np.asarray(x, dtype=float)[order], np.asarray(y, dtype=float)[order]
@@ -87,15 +89,12 @@ def power_law(
     return _line(x[start:], y[start:], draws, **found)
 
 
-def _bootstrap(repeats: list[np.ndarray]) -> np.ndarray | None:
+def _bootstrap(repeats: list[list[np.ndarray]]) -> np.ndarray | None:
     """Log medians of resampled repeats, (draws, points); None unless every point has three repeats."""
-    if any(len(one) < 3 for one in repeats):
+    if not all(enough_repeats(one) for one in repeats):
         return None
     random = np.random.default_rng(0)
-    columns = [
-        np.median(random.choice(np.asarray(one, dtype=float), (_DRAWS, len(one))), axis=1) for one in repeats
-    ]
-    return np.log(np.stack(columns, axis=1))
+    return np.log(np.stack([resampled_medians(one, _DRAWS, random) for one in repeats], axis=1))
 
 
 def _bend(x: np.ndarray, y: np.ndarray, draws: np.ndarray | None) -> tuple[float, float]:

@@ -25,10 +25,10 @@ def machines(rows: pd.DataFrame) -> pd.Series:
 def measured(scaling: pd.DataFrame, repeats: pd.DataFrame) -> pd.DataFrame:
     """The scaling table with four more columns.
 
-    ``machine`` in words; ``repeats_ms``, an array of the raw repeats (empty where they are not known: not
-    timed, not in ``repeats``, or the table has several rows of the same axes); ``time_low_ms`` and
-    ``time_high_ms``, a 95 % interval of the median. The interval speaks of the repeats within one process: a
-    fresh process may differ by more.
+    ``machine`` in words; ``repeats_ms``, an array of the raw repeats of each process (none where they are not
+    known: not timed, not in ``repeats``, or the table has several rows of the same axes); ``time_low_ms`` and
+    ``time_high_ms``, between which the time lies: of three or more processes their least and greatest median,
+    else a 95 % interval of the median in one process, from which a fresh one may differ by more.
     """
     rows = scaling.reset_index(drop=True)
     rows = rows.assign(machine=machines(rows), repeats_ms=_repeats(rows, repeats))
@@ -38,22 +38,24 @@ def measured(scaling: pd.DataFrame, repeats: pd.DataFrame) -> pd.DataFrame:
     return _borrowed(rows)
 
 
-def _repeats(rows: pd.DataFrame, repeats: pd.DataFrame) -> list[np.ndarray]:
-    axes = list(SCALING_AXES)
-    known = {key: group.to_numpy(float) for key, group in repeats.groupby(axes)["time_ms"]}
+def _repeats(rows: pd.DataFrame, repeats: pd.DataFrame) -> list[list[np.ndarray]]:
+    axes, known = list(SCALING_AXES), {}
+    for (*key, _), times_ms in repeats.groupby([*axes, "process"])["time_ms"]:
+        known.setdefault(tuple(key), []).append(times_ms.to_numpy(float))
     timed = rows["time_ms"].notna()
     twice = rows[axes][timed].duplicated(keep=False).reindex(rows.index, fill_value=False)
-    none = np.empty(0)
     keys = rows[axes].itertuples(index=False, name=None)
-    return [known.get(key, none) if one else none for key, one in zip(keys, timed & ~twice, strict=True)]
+    return [known.get(key, []) if one else [] for key, one in zip(keys, timed & ~twice, strict=True)]
 
 
 def _interval(row) -> tuple[float, float]:
-    """Order statistics of the repeats; without them, McGill's notch from the inter-quartile range."""
+    """Order statistics of processes or repeats; without them, McGill's notch of the inter-quartile range."""
     if pd.isna(row.time_ms):
         return np.nan, np.nan
     if len(row.repeats_ms) >= _FEWEST:
-        return median_interval(row.repeats_ms)
+        return median_interval(np.array([np.median(one) for one in row.repeats_ms]))
+    if enough_repeats(row.repeats_ms):
+        return median_interval(np.concatenate(row.repeats_ms))
     if pd.notna(row.time_ms_iqr) and pd.notna(row.repeats) and row.repeats >= _FEWEST:
         half = 1.57 * row.time_ms_iqr / np.sqrt(row.repeats)
         return row.time_ms - half, row.time_ms + half
@@ -71,6 +73,20 @@ def median_interval(values: np.ndarray) -> tuple[float, float]:
     n = len(values)
     below = max(0, int(binom.ppf((1 - CONFIDENCE) / 2, n, 0.5)) - 1)
     return float(values[below]), float(values[n - 1 - below])
+
+
+def resampled_medians(repeats_ms: list[np.ndarray], draws: int, random: np.random.Generator) -> np.ndarray:
+    """``draws`` medians over processes of the median of repeats: both are drawn anew, with replacement."""
+    medians = np.stack(
+        [np.median(random.choice(one, (draws, len(one))), axis=1) for one in repeats_ms], axis=1
+    )
+    drawn = random.integers(len(repeats_ms), size=(draws, len(repeats_ms)))
+    return np.median(np.take_along_axis(medians, drawn, axis=1), axis=1)
+
+
+def enough_repeats(repeats_ms: list[np.ndarray]) -> bool:
+    """Whether there are three to draw from."""
+    return sum(map(len, repeats_ms)) >= _FEWEST
 
 
 def _borrowed(rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from formerbench.measure import flops
 from formerbench.measure.load import OtherLoad
 from formerbench.measure.memory import PeakMemory
 from formerbench.measure.prepare import prepare, rehearse, without_compiler
-from formerbench.measure.stopwatch import LEAST, steady_times_ms
+from formerbench.measure.stopwatch import steady_times_ms
 from formerbench.measure.tensors import inspect
 from formerbench.measure.work import IN_DEPTH, Work
 from formerbench.models.batch import count_parameters
@@ -17,12 +17,12 @@ from formerbench.models.batch import count_parameters
 Tell = Callable[[dict], None]
 
 
-def measure(work: Work, seconds: float, tell: Tell, *, in_depth: bool = True) -> None:
+def measure(work: Work, seconds: float, tell: Tell, *, in_depth: bool, least: int) -> None:
     """Measure ``work`` and ``tell`` the columns as they come.
 
     First times and resident memory, undisturbed; then, if ``in_depth``, once more each and slower, the exact
-    peak of tensors and the floating-point operations. If not, one repeat is enough. Dicts with ``reached``
-    say what was begun.
+    peak of tensors and the floating-point operations. ``least`` repeats are made in any case. Dicts with
+    ``reached`` say what was begun.
     """
     torch.set_num_threads(work.threads)
     tell({"reached": "rehearsal"})
@@ -34,7 +34,7 @@ def measure(work: Work, seconds: float, tell: Tell, *, in_depth: bool = True) ->
         tell({"reached": "compiling"})
         run()
     tell({"reached": work.phase, "n_parameters": count_parameters(model)})
-    times_ms = steady_times_ms(run, work.device, seconds, least=LEAST if in_depth else 1)
+    times_ms = steady_times_ms(run, work.device, seconds, least=least)
     # Resident memory would be the compiler's, which takes more than the model.
     peak_mb = None if work.compiled and work.device == "cpu" else memory.mb()
     tell({"times_ms": times_ms, "peak_memory_mb": peak_mb, "busy": load.busy(), **_on_cuda(work)})

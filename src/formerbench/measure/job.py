@@ -25,7 +25,7 @@ def run(
     machine: dict | None = None,
     threads: int | None = None,
 ) -> list[dict]:
-    """Measure and write ``profile.json`` into ``folder``: ``rows``, and ``times_ms`` of each by phase.
+    """Measure and write ``profile.json`` into ``folder``: ``rows``, and their times by phase and process.
 
     Args:
         source_digest: of the code that is measured, for the rows.
@@ -54,7 +54,7 @@ def run(
         if measurement.limits is not None:
             seconds, memory_mb = measurement.limits["step_s"], measurement.limits["memory_mb"]
         with Sandbox(memory_mb, measurement.time_budget_s) as sandbox:
-            profiler = Profiler(sandbox, seconds, rate, **columns)
+            profiler = Profiler(sandbox, seconds, rate, measurement.processes, **columns)
             if measurement.limits is None:
                 found = [profiler.row(work) for work in works]
             else:
@@ -117,7 +117,7 @@ class _Search:
     def _within(self, work: Work, lookback: int) -> bool:
         name = f"{work.phase} {lookback}"
         if name not in self.trials:
-            self.trials[name] = self.profiler.row(replace(work, lookback=lookback), in_depth=False)
+            self.trials[name] = self.profiler.row(replace(work, lookback=lookback), trial=True)
             write_json(self.file, {"key": self.key, "trials": self.trials})
             logger.info("%s %s", work.phase, _in_words(self.trials[name][0]))
         return self._fault(self.trials[name][0]) is None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from formerbench.errors import StatedError
 from formerbench.measure.process import peak_of
-from formerbench.measure.work import IN_DEPTH, Work
+from formerbench.measure.work import IN_DEPTH, LEAST, Work
 
 _LOOK_EVERY_S = 0.02
 _MB = 2**20
@@ -61,14 +61,16 @@ class Sandbox:
     def __exit__(self, *_) -> None:
         self._stop()
 
-    def run(self, work: Work, seconds: float, *, in_depth: bool = True) -> Outcome:
-        """Measure ``work``, repeating it for ``seconds`` at most.
+    def run(self, work: Work, seconds: float, *, in_depth: bool = True, least: int = LEAST) -> Outcome:
+        """Measure ``work``, repeating it for ``seconds`` at most, but ``least`` times in any case.
 
         An end by force is an outcome, too: over a budget, killed by the system, or an error in the model.
         ``in_depth`` adds the peak of tensors, the attention kernel and the floating-point operations, for
         which the work is done four times more.
         """
-        return self._ask({"work": work.as_dict(), "seconds": seconds, "in_depth": in_depth}, work.device)
+        return self._ask(
+            {"work": work.as_dict(), "seconds": seconds, "in_depth": in_depth, "least": least}, work.device
+        )
 
     def machine(self, device: str, precision: str, threads: int) -> dict:
         """What the machine can do, see :func:`formerbench.measure.machine.peaks`.

@@ -36,7 +36,7 @@ def _run_child(request: dict) -> None:
         if "peaks" in request:
             _tell(peaks(**request["peaks"]))
         else:
-            measure(Work(**request["work"]), request["seconds"], _tell, in_depth=request["in_depth"])
+            measure(Work(**request.pop("work")), tell=_tell, **request)
     except BaseException as error:
         traceback.print_exc()
         _tell({"error": f"{type(error).__name__}: {error}", "no_memory": is_lack_of_memory(error)})

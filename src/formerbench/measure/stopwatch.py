@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 
 from formerbench.measure.clock import StepClock
+from formerbench.measure.work import LEAST
 
 WARM_UP = 2
-LEAST, _MOST = 3, 200
+_MOST = 200
 _FEW = 5  # repeats whose spread says nothing yet
 _STEADY = 0.02  # half-width of the median's interval, as a share of it
 _SLOW = 0.25  # share of the time that makes a call so slow that one of them is warm-up enough

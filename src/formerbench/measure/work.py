@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 
 PHASES = ("train_step", "inference")
+LEAST = 3  # repeats in a process that tell a median
 IN_DEPTH = ("tensors", "flops")  # what is begun once time and memory are known
 
 

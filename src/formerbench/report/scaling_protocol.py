@@ -20,8 +20,8 @@ def protocol(content: Content) -> list[tuple[str, str]]:
         ("Budgets", _budgets(planned)),
         (
             "Time",
-            "a fresh process each; two repeats that do not count, then the median of repeats until it is "
-            "known to 2 % or the time is up.",
+            "the median over fresh processes of the median of repeats; in each two repeats that do not count, "
+            "then repeats until their median is known to 2 % or the time is up.",
         ),
         ("Training step", "zero_grad, forward, loss, backward, optimizer; of a mechanism forward, backward."),
         (
@@ -31,8 +31,8 @@ def protocol(content: Content) -> list[tuple[str, str]]:
         ),
         (
             "Noise",
-            "ties are medians whose 95 % intervals overlap. Repeats of one process say nothing of how "
-            "processes differ.",
+            "ties are times whose intervals overlap: from the least to the greatest median of three or more "
+            "processes, or of one process the 95 % interval of its median.",
         ),
     ]
     return [(what, how) for what, how in found if how]
