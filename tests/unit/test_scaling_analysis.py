@@ -208,9 +208,9 @@ def test_intervals_cover_in_about_90_of_100_and_are_no_excuse():
                 0, 0.04, len(LENGTHS)
             )
             series.append((LENGTHS.astype(float), cost))
-        known = [(x[x <= 2000], y[x <= 2000]) for x, y in series]
+        known = [(x[x <= 2000], y[x <= 2000], "") for x, y in series]
         past = Errors.of(known)
-        for (x, y), (short, costs) in zip(series, known, strict=True):
+        for (x, y), (short, costs, _) in zip(series, known, strict=True):
             found = predicted(fit_parts(short, costs), 5000, past)
             covered.append(found.low <= y[-1] <= found.high)
             errors.append(abs(found.value / y[x == 5000][0] - 1))

@@ -18,6 +18,7 @@ SCALING = {
         "shape": {"horizon": 4, "n_variates": 2, "batch_size": 2},
         "model": {"d_model": 8, "n_heads": 2},
         "seconds": 0.05,
+        "processes": 2,
         "memory_budget_mb": 500,
         "time_budget_s": 60,
         "lookback": {"lookbacks": [32, 64]},

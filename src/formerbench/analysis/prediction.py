@@ -1,7 +1,9 @@
 """Time and memory at a length that was not run, with an interval that comes from past errors.
 
 A cost is a sum of parts that do not depend on the length, grow with it, with its logarithm times it, and with
-its square. None can be negative, which keeps the sum from bending anywhere it should not.
+its square. None can be negative, which keeps the sum from bending anywhere it should not. The time of a known
+model or mechanism has no part of a higher order than its paper's: a noisy median at a length that is not the
+longest would else become a square.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,6 +15,7 @@ import pandas as pd
 
 from formerbench.analysis.fits import LEAST_POINTS, LEAST_SPAN
 from formerbench.analysis.measured import SERIES, good, machines
+from formerbench.analysis.theory import MECHANISMS, MODELS
 from formerbench.errors import StatedError
 
 PARTS = ("1", "L", "L log L", "L^2")
@@ -25,7 +28,7 @@ _FORGETTING = {"time_ms": 0.0, "peak_tensor_mb": 1.0, "peak_memory_mb": 0.0}
 _SMALL = 0.02
 _ROUNDS = 15
 # Errors do not vanish next to a measured length: less than this counts as this.
-_LEAST_OCTAVES = 0.5
+LEAST_OCTAVES = 0.5
 _FEWEST_ERRORS = 9  # with fewer there is no 90 % quantile
 
 
@@ -82,8 +85,21 @@ def _parts(lengths: np.ndarray, longest: float) -> np.ndarray:
     return np.stack([np.ones_like(u), u, u * np.log(lengths + 1) / np.log(longest + 1), u**2], axis=1)
 
 
-def fit_parts(lengths: Sequence[float], costs: Sequence[float], quantity: str = "time_ms") -> Curve:
+def parts_of(subject: str, quantity: str) -> tuple[int, ...]:
+    """Places in ``PARTS`` of what a cost may hold: 1, L and the paper's order; all where none is known."""
+    known = (MODELS | MECHANISMS).get(subject)
+    if known is None or quantity != "time_ms":
+        return tuple(range(len(PARTS)))
+    order = known.time
+    return tuple(sorted({0, 1, 3 if order.power > 1 else 2 if order.logs else 1}))
+
+
+def fit_parts(
+    lengths: Sequence[float], costs: Sequence[float], quantity: str = "time_ms", subject: str = ""
+) -> Curve:
     """Non-negative least sum of relative errors, by least squares weighted anew.
+
+    ``subject`` is the model or mechanism that the costs are of; see :func:`parts_of`.
 
     Raises:
         StatedError: fewer than four lengths, or all within a factor of three.
@@ -98,13 +114,16 @@ def fit_parts(lengths: Sequence[float], costs: Sequence[float], quantity: str = 
             f"a prediction needs {LEAST_POINTS} measured lengths, one of them {LEAST_SPAN:g} times another; "
             f"there are {len(x)}: {came}; measure more lengths"
         )
-    parts = _parts(x, x[-1])
+    allowed = list(parts_of(subject, quantity))
+    parts = _parts(x, x[-1])[:, allowed]
     weights = importance = (x / x[-1]) ** _FORGETTING[quantity]
     for _ in range(_ROUNDS):
         coefficients, _ = nnls(parts / y[:, None] * weights[:, None], weights)
         error = np.abs(parts @ coefficients / y - 1)
         weights = importance / np.sqrt(np.maximum(error, _SMALL))
-    return Curve(coefficients, x, np.log(y / (parts @ coefficients)))
+    every = np.zeros(len(PARTS))
+    every[allowed] = coefficients
+    return Curve(every, x, np.log(y / (parts @ coefficients)))
 
 
 @dataclass(frozen=True)
@@ -115,22 +134,22 @@ class Errors:
     n: int
 
     @classmethod
-    def of(cls, series: Sequence[tuple[np.ndarray, np.ndarray]], quantity: str = "time_ms") -> "Errors":
-        """Rolling origin: predict every longer length from all shorter ones, in each (lengths, costs)."""
-        errors = sorted(error for lengths, costs in series for error in _rolling(lengths, costs, quantity))
+    def of(cls, series: Sequence[tuple[np.ndarray, np.ndarray, str]], quantity: str = "time_ms") -> "Errors":
+        """Rolling origin: predict each longer length from all shorter ones, by (lengths, costs, subject)."""
+        errors = sorted(error for one in series for error in _rolling(*one, quantity))
         n = len(errors)
         if n < _FEWEST_ERRORS:
             return cls(None, n)
         return cls(errors[min(n, ceil((n + 1) * COVERAGE)) - 1], n)
 
 
-def _rolling(lengths: np.ndarray, costs: np.ndarray, quantity: str) -> Iterator[float]:
+def _rolling(lengths: np.ndarray, costs: np.ndarray, subject: str, quantity: str) -> Iterator[float]:
     for known in range(LEAST_POINTS, len(lengths)):
         if lengths[known - 1] < LEAST_SPAN * lengths[0]:
             continue
-        curve = fit_parts(lengths[:known], costs[:known], quantity)
+        curve = fit_parts(lengths[:known], costs[:known], quantity, subject)
         for length, cost in zip(lengths[known:], costs[known:], strict=True):
-            yield abs(np.log(cost / curve.at(length))) / max(_LEAST_OCTAVES, curve.octaves(length))
+            yield abs(np.log(cost / curve.at(length))) / max(LEAST_OCTAVES, curve.octaves(length))
 
 
 def series_of(rows: pd.DataFrame, quantity: str, experiment: str = "lookback") -> dict[tuple, pd.DataFrame]:
@@ -143,7 +162,7 @@ def series_of(rows: pd.DataFrame, quantity: str, experiment: str = "lookback") -
 def past_errors(rows: pd.DataFrame, quantity: str) -> Errors:
     """Errors of all series of models and mechanisms in ``rows``; give it the rows of one kind of device."""
     series = [
-        _arrays(group, quantity)
+        (*_arrays(group, quantity), group["subject"].iloc[0])
         for experiment in ("lookback", "mechanism")
         for group in series_of(rows, quantity, experiment).values()
     ]
@@ -183,13 +202,14 @@ def predict(
     errors = (
         past_errors(rows[rows["device"] == group["device"].iloc[0]], quantity) if errors is None else errors
     )
-    return predicted(fit_parts(*_arrays(group, quantity), quantity), lookback, errors)
+    curve = fit_parts(*_arrays(group, quantity), quantity, group["subject"].iloc[0])
+    return predicted(curve, lookback, errors)
 
 
 def predicted(curve: Curve, lookback: int, errors: Errors) -> Prediction:
     """What ``curve`` says of a length, with an interval from past ``errors``."""
     value, shares, octaves = curve.at(lookback), curve.shares(lookback), curve.octaves(lookback)
-    factor = None if errors.rate is None else float(np.exp(errors.rate * max(_LEAST_OCTAVES, octaves)))
+    factor = None if errors.rate is None else float(np.exp(errors.rate * max(LEAST_OCTAVES, octaves)))
     return Prediction(
         value=value,
         low=None if factor is None else value / factor,

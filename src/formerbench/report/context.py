@@ -61,7 +61,8 @@ class Content:
     @cached_property
     def styles(self) -> dict[str, Style]:
         own = self.measured[self.measured["experiment"] != "mechanism"]
-        return styles([*self.accuracy["model"], *own["subject"]])
+        others = [model for _, scores in self.scores for model in scores["model"]]
+        return styles([*self.accuracy["model"], *own["subject"], *others])
 
     @cached_property
     def mechanisms(self) -> dict[str, Style]:

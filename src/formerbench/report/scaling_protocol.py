@@ -20,8 +20,8 @@ def protocol(content: Content) -> list[tuple[str, str]]:
         ("Budgets", _budgets(planned)),
         (
             "Time",
-            "the median over fresh processes of the median of repeats; in each two repeats that do not count, "
-            "then repeats until their median is known to 2 % or the time is up.",
+            "the median over fresh processes of the median of repeats; in each, two repeats that do not "
+            "count, then repeats until their median is known to 2 % or the time is up.",
         ),
         ("Training step", "zero_grad, forward, loss, backward, optimizer; of a mechanism forward, backward."),
         (

@@ -1,0 +1,150 @@
+"""What a recommendation knows, as plain values that fit into a page: scores of cells, curves of costs."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from formerbench.analysis.leaderboard import REFERENCE, Score, entries
+from formerbench.analysis.measured import good
+from formerbench.analysis.prediction import LEAST_OCTAVES, Curve, Errors, fit_parts, past_errors, series_of
+from formerbench.analysis.recommendation import Query, answer
+from formerbench.errors import StatedError
+
+COSTS = {"latency_ms": ("time_ms", "inference"), "memory_mb": ("peak_memory_mb", "train_step")}
+ONE_SEED = 0.03  # noise of a score of a single seed, as a share of it: assumed
+_FEWEST = 9  # errors that have a 90 % quantile
+_BASE = {"precision": "fp32", "variant": "base"}
+
+
+def knowledge(
+    scores: Iterable[tuple[str, pd.DataFrame]], variates: Mapping[str, int | None], measured: pd.DataFrame
+) -> dict:
+    """Everything that :func:`formerbench.analysis.recommendation.answer` reads.
+
+    Args:
+        scores: accuracy tables by name, the study's own first. The first that has a trained model beside
+            seasonal naive is taken, as cells of two studies were not trained alike.
+        variates: number of variates of each data set, where it is known.
+        measured: of :func:`formerbench.analysis.measured.measured`, the study's own rows first. Of each
+            device the first machine is taken.
+
+    Returns:
+        ``scores_of``, the name of the table or None; ``models``; ``settings``, each with its ``scores``: the
+        error as a share of seasonal naive's MSE and its noise (two standard deviations over seeds, as a share
+        of the error); ``rate``, by which factor errors of unseen cells were off, a log for each doubling, or
+        None; ``costs`` by device and model, ``machines`` by device, ``sizes`` that costs are of.
+    """
+    name, settings = None, []
+    for name, accuracy in scores:  # noqa: B007
+        settings = _settings(accuracy, variates)
+        if any(set(one["scores"]) - {REFERENCE, "repeat"} for one in settings):
+            break
+    else:
+        name, settings = None, []
+    places = _places(measured)
+    scored = {model for one in settings for model in one["scores"]}
+    costs = {device: _costs(rows) for device, rows in places.items()}
+    found = {
+        "scores_of": name,
+        "models": sorted(scored.union(*costs.values())),
+        "settings": settings,
+        "costs": costs,
+        "machines": {device: rows["machine"].iloc[0] for device, rows in places.items()},
+        "sizes": {device: _sizes(rows) for device, rows in places.items()},
+        "rate": None,
+    }
+    return found | {"rate": _rate(found)}
+
+
+def _settings(accuracy: pd.DataFrame, variates: Mapping[str, int | None]) -> list[dict]:
+    """Settings whose data set and horizon have a seasonal naive to be measured by."""
+    table = entries(accuracy)
+    table = table[table["skill"].notna() & (table["skill"] < 100)]
+    found = []
+    for key, group in table.groupby(["dataset", "lookback", "horizon", "device", "precision"], sort=True):
+        setting = dict(zip(("dataset", "lookback", "horizon", "device", "precision"), key, strict=True))
+        setting |= {"lookback": int(setting["lookback"]), "horizon": int(setting["horizon"])}
+        scores = {row["model"]: _score(row) for _, row in group.iterrows()}
+        found.append(setting | {"n_variates": variates.get(setting["dataset"]), "scores": scores})
+    return found
+
+
+def _score(row: pd.Series) -> dict:
+    mse: Score = row["mse"]
+    noise = ONE_SEED if mse.sd is None else 2 * mse.sd / mse.mean
+    return {"error": 1 - float(row["skill"]) / 100, "noise": float(noise), "mse": mse.mean, "seeds": mse.n}
+
+
+def _rate(found: dict) -> float | None:
+    """The 90 % quantile of the log error of an octave, each setting answered from all the others."""
+    errors = []
+    for i, setting in enumerate(found["settings"]):
+        others = found["settings"][:i] + found["settings"][i + 1 :]
+        asked = {key: setting[key] for key in ("lookback", "horizon")}
+        query = Query(**asked, n_variates=setting["n_variates"] or 1)
+        for one in answer(found | {"settings": others, "costs": {}}, query)["candidates"]:
+            if one["model"] in setting["scores"] and one["error"] is not None:
+                missed = math.log(setting["scores"][one["model"]]["error"] / one["error"])
+                errors.append(abs(missed) / max(1.0, one["distance"]))
+    if len(errors) < _FEWEST:
+        return None
+    errors.sort()
+    return errors[min(len(errors), math.ceil((len(errors) + 1) * 0.9)) - 1]
+
+
+def _places(measured: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Rows of each device in fp32, of the first study and machine that timed models by lookback there."""
+    rows = good(measured, "lookback")
+    rows = measured.loc[rows.index.sort_values()]
+    found = {}
+    for device, there in rows[rows["precision"] == _BASE["precision"]].groupby("device"):
+        first = there.iloc[0]
+        same = (measured["evidence"] == first["evidence"]) & (measured["machine"] == first["machine"])
+        same &= (measured["device"] == device) & (measured["precision"] == _BASE["precision"])
+        found[str(device)] = measured[same & (measured["variant"] == _BASE["variant"])]
+    return found
+
+
+def _sizes(rows: pd.DataFrame) -> dict:
+    row = good(rows, "lookback").iloc[0]
+    return {name: int(row[name]) for name in ("horizon", "n_variates", "batch_size")}
+
+
+def _costs(rows: pd.DataFrame) -> dict:
+    found: dict = {}
+    for cost, (quantity, phase) in COSTS.items():
+        errors = past_errors(rows, quantity)
+        for key, series in series_of(rows[rows["phase"] == phase], quantity).items():
+            try:
+                curve = fit_parts(
+                    series["lookback"].to_numpy(float), series[quantity].to_numpy(float), quantity
+                )
+            except StatedError:
+                continue  # too few lengths: the cost is not known
+            model = key[0]
+            grown = _by_variates(rows, model, quantity, phase, int(series["n_variates"].iloc[0]))
+            found.setdefault(model, {})[cost] = _plain(curve, errors, grown)
+    return found
+
+
+def _plain(curve: Curve, errors: Errors, grown: list[list[float]]) -> dict:
+    return {
+        "coefficients": curve.coefficients.tolist(),
+        "lengths": curve.lengths.tolist(),
+        "residuals": curve.residuals.tolist(),
+        "rate": errors.rate,
+        "least_octaves": LEAST_OCTAVES,
+        "by_variates": grown,
+    }
+
+
+def _by_variates(rows: pd.DataFrame, model: str, quantity: str, phase: str, base: int) -> list[list[float]]:
+    """(log of the number of variates, log of the cost over that at ``base``), or nothing."""
+    there = good(rows[(rows["subject"] == model) & (rows["phase"] == phase)], "variates", quantity)
+    there = there.drop_duplicates("n_variates").sort_values("n_variates")
+    at_base = there.loc[there["n_variates"] == base, quantity]
+    if at_base.empty or len(there) < 2:
+        return []
+    points = zip(there["n_variates"], there[quantity], strict=True)
+    return [[math.log(n), math.log(value / at_base.iloc[0])] for n, value in points]
