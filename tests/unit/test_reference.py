@@ -5,6 +5,7 @@ from statistics import mean
 
 import pytest
 
+from formerbench.data.registry import find, splits
 from formerbench.results import ACCURACY_COLUMNS
 
 from ..project import REPOSITORY
@@ -22,9 +23,12 @@ def rows():
 def test_rows_are_whole_and_say_where_they_come_from(rows):
     for row in rows:
         assert list(row) == list(ACCURACY_COLUMNS)
-        assert (row["status"], row["git_dirty"], row["n_test_windows"]) == ("ok", "false", "2785")
+        entry = find(row["dataset"])
+        first, end = splits(entry, entry.rows)["test"]
+        n_windows = end - first - int(row["horizon"]) + 1
+        assert (row["status"], row["git_dirty"], row["n_test_windows"]) == ("ok", "false", str(n_windows))
         assert len(row["git_commit"]) == 40
-        assert row["data_sha256"].startswith("f18de3ad")
+        assert row["data_sha256"] in entry.accepted
 
 
 @pytest.mark.parametrize("model", OTHERS)
