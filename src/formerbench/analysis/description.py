@@ -101,11 +101,20 @@ def _periods(columns: list[np.ndarray], usual: int | None) -> tuple[int, ...]:
             continue
         exact = 1 / (frequencies[i] + _offset(np.log(power[i - 1 : i + 2])) * frequencies[1])
         period = usual if usual and abs(exact / usual - 1) <= _NEAR_USUAL else round(exact)
-        if period >= 2 and not any(abs(period / other - 1) <= _NEAR_USUAL for other in found):
+        if period >= 2 and not any(_same_cycle(period, other) for other in found):
             found[period] = power[i]
         if len(found) == _PERIODS:
             break
     return tuple(found)
+
+
+def _same_cycle(period: int, stronger: int) -> bool:
+    """Whether ``period`` is about the stronger one, or one of its overtones, which any shape but a sine has.
+
+    A seventh is none: a day within a week is a cycle of its own.
+    """
+    ratio = stronger / period
+    return any(abs(ratio / whole - 1) <= _NEAR_USUAL for whole in (1, 2, 3, 4))
 
 
 def _offset(logs: np.ndarray) -> float:

@@ -38,7 +38,7 @@ def knowledge(
     name, settings = None, []
     for name, accuracy in scores:  # noqa: B007
         settings = _settings(accuracy, variates)
-        if any(set(one["scores"]) - {REFERENCE, "repeat"} for one in settings):
+        if any(_trained(one) for one in settings):
             break
     else:
         name, settings = None, []
@@ -76,15 +76,19 @@ def _score(row: pd.Series) -> dict:
     return {"error": 1 - float(row["skill"]) / 100, "noise": float(noise), "mse": mse.mean, "seeds": mse.n}
 
 
+def _trained(setting: dict) -> set[str]:
+    return set(setting["scores"]) - {REFERENCE, "repeat"}
+
+
 def _rate(found: dict) -> float | None:
-    """The 90 % quantile of the log error of an octave, each setting answered from all the others."""
+    """The 90 % quantile of the log error of an octave, trained models of each setting told from all others."""
     errors = []
     for i, setting in enumerate(found["settings"]):
         others = found["settings"][:i] + found["settings"][i + 1 :]
         asked = {key: setting[key] for key in ("lookback", "horizon")}
         query = Query(**asked, n_variates=setting["n_variates"] or 1)
         for one in answer(found | {"settings": others, "costs": {}}, query)["candidates"]:
-            if one["model"] in setting["scores"] and one["error"] is not None:
+            if one["model"] in _trained(setting) and one["error"] is not None:
                 missed = math.log(setting["scores"][one["model"]]["error"] / one["error"])
                 errors.append(abs(missed) / max(1.0, one["distance"]))
     if len(errors) < _FEWEST:
