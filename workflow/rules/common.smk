@@ -114,7 +114,10 @@ def evidence():
 
 def claims_and_scores():
     """What others claim and published, which the report holds against the tables."""
-    return [here(shipped(f"config/{name}")) for name in ("claims.yaml", "published_results.csv")]
+    return [
+        here(shipped(f"config/{name}"))
+        for name in ("claims.yaml", "decision_tree.yaml", "published_results.csv")
+    ]
 
 
 def here(path):
@@ -135,6 +138,7 @@ def dataset_pages(study):
 def report_pages():
     """All pages of the report."""
     pages = [
-        f"results/{STUDY.study}/report/{page}.html" for page in ("index", "scaling", "claims", "provenance")
+        f"results/{STUDY.study}/report/{page}.html"
+        for page in ("index", "accuracy", "scaling", "decision", "claims", "provenance")
     ]
     return pages + dataset_pages(STUDY.study)

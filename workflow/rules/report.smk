@@ -13,7 +13,9 @@ rule report:
         claims=claims_and_scores(),
     output:
         "results/{study}/report/index.html",
+        "results/{study}/report/accuracy.html",
         "results/{study}/report/scaling.html",
+        "results/{study}/report/decision.html",
         "results/{study}/report/claims.html",
         "results/{study}/report/provenance.html",
         dataset_pages("{study}"),

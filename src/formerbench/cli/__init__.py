@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from formerbench import __version__
-from formerbench.cli import data, profile, study
+from formerbench.cli import compare, data, profile, recommend, study
 from formerbench.errors import StatedError
 
 
@@ -28,10 +28,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="formerbench",
         description="Benchmark of six time-series transformers. Snakemake runs a whole study (see README); "
-        "these commands look at data, plan a study, run single cells of it, and measure a model.",
+        "these commands look at data, plan a study, run single cells of it, measure and recommend models.",
     )
     parser.add_argument("--version", action="version", version=f"formerbench {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (data, study, profile):
+    for part in (data, study, profile, recommend, compare):
         part.add(commands)
     return parser

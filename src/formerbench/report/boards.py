@@ -10,7 +10,7 @@ _LONGEST_REASON = 120
 
 
 def board_id(dataset: str, horizon: int) -> str:
-    """Anchor of a leaderboard on the first page."""
+    """Anchor of a leaderboard."""
     return f"board-{slug(dataset)}-{horizon}"
 
 

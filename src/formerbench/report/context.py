@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from formerbench.analysis.leaderboard import Verdict, entries, verdicts
+from formerbench.analysis.leaderboard import TRANSFORMERS, Verdict, entries, verdicts
 from formerbench.analysis.measured import machines, measured
 from formerbench.analysis.tables import Evidence, Tables
 from formerbench.report.palette import Style, mechanism_styles, styles, symbol
@@ -62,7 +62,7 @@ class Content:
     def styles(self) -> dict[str, Style]:
         own = self.measured[self.measured["experiment"] != "mechanism"]
         others = [model for _, scores in self.scores for model in scores["model"]]
-        return styles([*self.accuracy["model"], *own["subject"], *others])
+        return styles([*TRANSFORMERS, *self.accuracy["model"], *own["subject"], *others])
 
     @cached_property
     def mechanisms(self) -> dict[str, Style]:
@@ -101,7 +101,9 @@ def shared(content: Content) -> dict:
         "study_title": study.get("title") or study["study"],
         "pages": [
             {"href": "index.html", "title": "Overview"},
+            {"href": "accuracy.html", "title": "Accuracy"},
             {"href": "scaling.html", "title": "Scaling"},
+            {"href": "decision.html", "title": "Decision"},
             {"href": "claims.html", "title": "Claims"},
             *([{"href": "index.html#data", "title": "Data sets"}] if content.dataset_names else []),
             {"href": "provenance.html", "title": "Provenance"},

@@ -90,7 +90,7 @@ def _line_ends(cells: pd.DataFrame, styles: dict[str, Style]) -> list[End]:
     for name, rows in cells.groupby("model"):
         last = rows["lookback"].max()
         mse = float(rows.loc[rows["lookback"] == last, "mse"].mean())
-        label = styles[name].label if last == longest else f"{styles[name].label}, to {last}"
+        label = styles[name].short if last == longest else f"{styles[name].short}, to {last}"
         ends.append(End(label, styles[name].colour, float(last), mse, last < longest))
     return sorted(ends, key=lambda end: (end.y, end.label))
 

@@ -1,19 +1,17 @@
-"""What the first page shows: the answer, leaderboards, figures, cost, and what is missing."""
+"""What the first page shows: the answer, the winners, what accuracy costs, and what is missing."""
 
 from formerbench.report.boards import board, winner
 from formerbench.report.context import Content, dataset_page
 from formerbench.report.cost import cost, coverage, unscored
-from formerbench.report.findings import curves, duel
 from formerbench.report.scaling import findings
 from formerbench.report.scaling_protocol import banners
 from formerbench.report.text import answers, count, listed
-
-MANY_BOARDS = 6  # more leaderboards than these are folded, so that the page can be overlooked
+from formerbench.report.tradeoffs import tradeoff_figures
 
 
 def overview(content: Content) -> dict:
     """Variables of ``index.html.j2``."""
-    boards = [board(content, verdict.dataset, verdict.horizon) for verdict in content.verdicts]
+    single = content.verdicts if len(content.verdicts) == 1 else []
     names = content.dataset_names
     scaled = findings(content)
     # A study of time and memory alone has no accuracy to speak of.
@@ -24,11 +22,9 @@ def overview(content: Content) -> dict:
         "scaled": scaled,
         "answers": answers(content.verdicts, content.styles) if scored else scaled,
         "winners": [winner(content, verdict) for verdict in content.verdicts],
-        "boards": boards,
-        "folded": len(boards) > MANY_BOARDS,
+        "boards": [board(content, verdict.dataset, verdict.horizon) for verdict in single],
         "protocol": protocol(content),
-        "curves": [figure for name in names for figure in curves(content, name)],
-        "duels": [figure for name in names for figure in duel(content, name)],
+        "tradeoffs": tradeoff_figures(content),
         "cost": cost(content),
         "coverage": coverage(content),
         "unscored": unscored(content),

@@ -31,6 +31,7 @@ _MECHANISMS = {
 # For a user's own models: legible on white and on near-black, none close to the nine above.
 _FURTHER = ("#8E6BD8", "#A3A300", "#B5495B", "#2AA7A0", "#A0714F", "#6F9F3A", "#D14FC0", "#4F6BD1")
 _FURTHER_MARKERS = ("*", "<", ">", "d", "H", "8")
+_LONGEST = 30  # characters of a name in a figure
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Style:
     marker: str
     line: str
     baseline: bool
+
+    @property
+    def short(self) -> str:
+        """The label cut to what leaves room for a figure; tables have it in full."""
+        return self.label if len(self.label) <= _LONGEST else self.label[: _LONGEST - 3] + "..."
 
 
 def styles(names) -> dict[str, Style]:

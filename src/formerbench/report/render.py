@@ -10,8 +10,10 @@ from markupsafe import Markup
 from formerbench.analysis.tables import read, read_evidence, read_scores
 from formerbench.paths import write_text
 from formerbench.report import sources
+from formerbench.report.accuracy import accuracy
 from formerbench.report.claims import claims
 from formerbench.report.context import Content, dataset_page, shared
+from formerbench.report.decision import decision
 from formerbench.report.overview import overview
 from formerbench.report.scaling import scaling
 
@@ -19,9 +21,9 @@ from formerbench.report.scaling import scaling
 def render(tables: Path, report: Path, evidence: Iterable[Path] = ()) -> Path:
     """Write the pages of a study into the folder ``report``.
 
-    They are ``index.html``, ``scaling.html``, ``claims.html``, ``provenance.html`` and
-    ``dataset-<name>.html``; they link to the CSV files as ``../tables/*.csv``. The same tables give the
-    same bytes.
+    They are ``index.html``, ``accuracy.html``, ``scaling.html``, ``decision.html``, ``claims.html``,
+    ``provenance.html`` and ``dataset-<name>.html``; they link to the CSV files as ``../tables/*.csv``. The
+    same tables give the same bytes.
 
     Args:
         tables: the study's tables, as :mod:`formerbench.analysis.tables` describes them.
@@ -43,7 +45,9 @@ def render(tables: Path, report: Path, evidence: Iterable[Path] = ()) -> Path:
     everywhere = shared(content)
     pages = {
         "index.html": ("index.html.j2", lambda: overview(content)),
+        "accuracy.html": ("accuracy.html.j2", lambda: accuracy(content)),
         "scaling.html": ("scaling.html.j2", lambda: scaling(content)),
+        "decision.html": ("decision.html.j2", lambda: decision(content)),
         "claims.html": ("claims.html.j2", lambda: claims(content)),
         "provenance.html": ("provenance.html.j2", lambda: sources.provenance(content)),
     }
@@ -64,9 +68,19 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_unturned,
     )
     static = files("formerbench.report") / "static"
     environment.globals["css"] = Markup((static / "report.css").read_text(encoding="utf-8"))
     scripts = [(static / name).read_text(encoding="utf-8") for name in ("table.js", "filter.js")]
     environment.globals["js"] = Markup("\n".join(scripts))
     return environment
+
+
+# Characters that set the direction of what follows them: a name with one would turn the words after it.
+_TURNS = dict.fromkeys((0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+
+
+def _unturned(value):
+    """What an expression of a template gives, without characters that turn its neighbours."""
+    return value.translate(_TURNS) if isinstance(value, str) else value

@@ -136,7 +136,7 @@ def _ends(group: Group, quantity: str) -> list[End]:
             continue
         last = own.sort_values(axis).iloc[-1]
         law = group.fits.get((style.name, quantity))
-        label = style.label if len(style.label) <= 30 else style.label[:27] + "..."
+        label = style.short
         label += f"  {letter}^{exponent(law.exponent)}" if isinstance(law, PowerLaw) else ""
         early = bool(last[axis] < longest)
         label += f", to {int(last[axis]):,}" if early else ""

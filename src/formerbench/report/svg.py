@@ -17,6 +17,7 @@ RC = {
     "svg.hashsalt": "formerbench",
     "font.family": "DejaVu Sans",  # comes with matplotlib, so that the layout is the same on every machine
     "font.size": 10,
+    "text.parse_math": False,  # a dollar in a name is a dollar
     "text.color": INK,
     "axes.labelcolor": MUTED,
     "axes.edgecolor": RULE,
