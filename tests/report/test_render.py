@@ -148,7 +148,8 @@ def test_names_and_reasons_cannot_bring_in_markup(tmp_path):
     assert len(pages) == 7
     for path in pages:
         page = Page(path)
-        assert page.tags.count("script") == 1
+        # The form of the decision page brings its data and its own two scripts.
+        assert page.tags.count("script") == (4 if path.name == "decision.html" else 1)
         assert "b" not in page.tags or path.name == "accuracy.html"
         assert HOSTILE not in page.html
         assert "&lt;script&gt;alert(1)" in page.html

@@ -81,7 +81,7 @@ def _trained(setting: dict) -> set[str]:
 
 
 def _rate(found: dict) -> float | None:
-    """The 90 % quantile of the log error of an octave, trained models of each setting told from all others."""
+    """The 90 % quantile of the log error of an octave, trained models of a setting told from all others."""
     errors = []
     for i, setting in enumerate(found["settings"]):
         others = found["settings"][:i] + found["settings"][i + 1 :]

@@ -72,8 +72,8 @@ def _protocol(known: dict) -> str:
     else:
         cells = sum(len(one["scores"]) for one in known["settings"])
         words = [
-            f"Errors are those of the nearest of {cells:,} scores of {known['scores_of']}, near by doublings of "
-            "lookback, horizon and, by half, variates. Models level within the noise of their seeds are "
+            f"Errors are those of the nearest of {cells:,} scores of {known['scores_of']}, near by doublings "
+            "of lookback, horizon and, by half, variates. Models level within the noise of their seeds are "
             "ordered by time."
         ]
         if known["rate"] is None:
