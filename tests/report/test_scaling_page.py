@@ -213,7 +213,9 @@ def test_a_study_of_scaling_alone_has_its_answer_on_the_first_page(tmp_path):
     assert not {"accuracy", "coverage", "data"} & set(index.ids)
     assert {path.name for path in (tmp_path / "report").iterdir()} == {
         "index.html",
+        "accuracy.html",
         "scaling.html",
+        "decision.html",
         "claims.html",
         "provenance.html",
     }

@@ -13,6 +13,7 @@ from formerbench.results import ACCURACY_COLUMNS, MEASURED
 
 from ..project import STUDY, jobs
 
+PAGES = ("index", "accuracy", "scaling", "decision", "claims", "provenance")
 CELLS = "results/tiny/accuracy/mine"
 
 
@@ -32,7 +33,7 @@ def test_the_first_run_makes_everything(finished):
         ("drift", "ok"),
     ]
     report = finished.root / "results/tiny/report"
-    pages = {"index.html", "scaling.html", "claims.html", "provenance.html", "dataset-mine.html"}
+    pages = {f"{name}.html" for name in (*PAGES, "dataset-mine")}
     assert {page.name for page in report.iterdir()} == pages
     assert f"{float(table[1]['mse']):.3f}" in (report / "index.html").read_text()
 

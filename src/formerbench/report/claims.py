@@ -130,7 +130,7 @@ def _origins(finding: Finding) -> list[tuple[str, str]]:
     if "scores" in tables:
         own = finding.scores.evidence == ""
         found.append(
-            (_from(finding.scores.evidence, finding.scores.study), "index.html#accuracy" if own else "")
+            (_from(finding.scores.evidence, finding.scores.study), "accuracy.html#accuracy" if own else "")
         )
     if "published" in tables:
         found.append(("published scores", ""))
