@@ -31,7 +31,18 @@ budget: {steps: 10}
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["data"], ["data", "list"], ["data", "fetch"], ["data", "check"], ["plan"], ["train"]]
+    "command",
+    [
+        [],
+        ["data"],
+        ["data", "list"],
+        ["data", "fetch"],
+        ["data", "check"],
+        ["plan"],
+        ["train"],
+        ["recommend"],
+        ["compare"],
+    ],
 )
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as ended:

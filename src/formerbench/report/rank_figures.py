@@ -26,7 +26,7 @@ def critical_difference(ranks: Ranks, styles: dict[str, Style], title: str) -> d
     mean, bars = ranks.mean, ranks.alike()
     half = (len(mean) + 1) // 2
     room = 30 + max(
-        text_width(f"{styles[name].label}  {mean[name]:.2f}", LABEL_POINTS) for name in mean.index
+        text_width(f"{styles[name].short}  {mean[name]:.2f}", LABEL_POINTS) for name in mean.index
     )
     names_from = 16 + 9 * len(bars)
     height = 52 + names_from + _STEP * half
@@ -71,7 +71,7 @@ def _name(panel, style: Style, rank: float, x: float, y: float, room: float, lef
     end = room - 12 if left else _WIDTH - room + 12
     panel.plot([x, x, end], [0, y, y], color=style.colour, linewidth=1.2)
     panel.plot([x], [0], style.marker, color=style.colour, markersize=8, markeredgecolor=PAPER, zorder=4)
-    label = f"{style.label}  {rank:.2f}" if left else f"{rank:.2f}  {style.label}"
+    label = f"{style.short}  {rank:.2f}" if left else f"{rank:.2f}  {style.short}"
     beside = end - 4 if left else end + 4
     panel.text(
         beside, y, label, ha="right" if left else "left", va="center", fontsize=LABEL_POINTS, color=INK

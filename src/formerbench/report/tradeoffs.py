@@ -145,7 +145,7 @@ def _names(panel, tradeoff: Tradeoff, cost: str, styles: dict[str, Style]) -> No
         taken += [(x, right, y - 1, y + 1), (right - 1, right + 1, down, y)]
     edges = [edge * scale for edge in (panel.bbox.x0, panel.bbox.x1)]
     for row, (x, y) in zip(points.to_dict("records"), spots(points), strict=True):
-        label, spot = styles[row["model"]].label, (row[cost], row["ratio"])
+        label, spot = styles[row["model"]].short, (row[cost], row["ratio"])
         boxes = [_box(x, y, text_width(label, LABEL_POINTS), *where) for where in _BESIDE]
         worst = [sum(_overlap(box, other) for other in taken) + 50 * _outside(box, edges) for box in boxes]
         best = worst.index(min(worst))
