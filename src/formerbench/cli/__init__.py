@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="formerbench",
         description="Benchmark of six time-series transformers. Snakemake runs a whole study (see README); "
-        "these commands look at data, plan a study, run single cells of it, measure, recommend and compare models.",
+        "these commands look at data, plan and compare studies, run single cells, measure and recommend models.",
     )
     parser.add_argument("--version", action="version", version=f"formerbench {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
