@@ -28,7 +28,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="formerbench",
         description="Benchmark of six time-series transformers. Snakemake runs a whole study (see README); "
-        "these commands look at data, plan and compare studies, run single cells, measure and recommend models.",
+        "these commands look at data, plan and compare studies, run single cells, and measure or "
+        "recommend models.",
     )
     parser.add_argument("--version", action="version", version=f"formerbench {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
