@@ -111,8 +111,9 @@ def _places(measured: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _sizes(rows: pd.DataFrame) -> dict:
-    row = good(rows, "lookback").iloc[0]
-    return {name: int(row[name]) for name in ("horizon", "n_variates", "batch_size")}
+    rows = good(rows, "lookback")
+    found = {name: int(rows[name].iloc[0]) for name in ("horizon", "n_variates", "batch_size")}
+    return found | {"d_model": sorted({int(width) for width in rows["d_model"].dropna()})}
 
 
 def _costs(rows: pd.DataFrame) -> dict:

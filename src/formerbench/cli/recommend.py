@@ -132,6 +132,13 @@ def _text(described, query, advice, found, known):
             f"{'out: ' + against if against else source}"
         )
     yield ""
+    sizes = known["sizes"].get(query.device)
+    if sizes:
+        widths = ", ".join(map(str, sizes["d_model"]))
+        yield (
+            f"costs: {known['machines'][query.device]}; d_model {widths}, {sizes['horizon']} steps ahead, "
+            f"batches of {sizes['batch_size']}, {sizes['n_variates']} variates"
+        )
     yield "error: MSE over seasonal naive's, expected from the nearest cells; in brackets, 90 % intervals"
 
 

@@ -8,7 +8,7 @@ from formerbench.analysis.knowledge import knowledge
 from formerbench.analysis.recommendation import WORDS, Query, answer, words
 from formerbench.data.registry import load_registry
 from formerbench.report.context import Content
-from formerbench.report.text import three_digits
+from formerbench.report.text import listed, three_digits
 
 _STATIC = files("formerbench.report") / "static"
 _SCRIPTS = ("recommend.js", "form.js")
@@ -82,10 +82,15 @@ def _protocol(known: dict) -> str:
             words.append("Intervals hold 90 % of the cells when each is answered from all others.")
     for device, sizes in sorted(known["sizes"].items()):
         words.append(
-            f"Costs on {device}: {known['machines'][device]}, {sizes['horizon']} steps ahead, batches of "
-            f"{sizes['batch_size']}, {sizes['n_variates']} variates{_grown(known, device)}."
+            f"Costs on {device}: {known['machines'][device]}, {_widths(sizes)}{sizes['horizon']} steps "
+            f"ahead, batches of {sizes['batch_size']}, {sizes['n_variates']} variates{_grown(known, device)}."
         )
     return " ".join(words)
+
+
+def _widths(sizes: dict) -> str:
+    """Costs are of these widths, whatever the widths of the cells that were scored."""
+    return f"d_model {listed([str(width) for width in sizes['d_model']])}, " if sizes["d_model"] else ""
 
 
 def _grown(known: dict, device: str) -> str:
