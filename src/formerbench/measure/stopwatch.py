@@ -9,7 +9,7 @@ from formerbench.measure.clock import StepClock
 from formerbench.measure.work import LEAST
 
 WARM_UP = 2
-_MOST = 200
+_MOST = 60
 _FEW = 5  # repeats whose spread says nothing yet
 _STEADY = 0.02  # half-width of the median's interval, as a share of it
 _SLOW = 0.25  # share of the time that makes a call so slow that one of them is warm-up enough
@@ -20,7 +20,7 @@ def steady_times_ms(
 ) -> list[float]:
     """Milliseconds of repeats of ``call`` after two that do not count, or one if it is slow.
 
-    Ends once the 95 % interval of the median is within 2 % of it, after 200 repeats, or when the next repeat
+    Ends once the 95 % interval of the median is within 2 % of it, after 60 repeats, or when the next repeat
     would end later than ``seconds`` after the start; but not before ``least`` repeats. Where one is enough
     and the first call takes more than ``seconds``, that one counts. Slow is a quarter of ``seconds``.
     """
