@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
+from formerbench.analysis.fits import LEAST_POINTS
 from formerbench.analysis.leaderboard import REFERENCE, Score, entries
 from formerbench.analysis.measured import good
 from formerbench.analysis.prediction import LEAST_OCTAVES, Curve, Errors, fit_parts, past_errors, series_of
@@ -27,7 +28,7 @@ def knowledge(
             seasonal naive is taken, as cells of two studies were not trained alike.
         variates: number of variates of each data set, where it is known.
         measured: of :func:`formerbench.analysis.measured.measured`, the study's own rows first. Of each
-            device the first machine is taken.
+            device the first machine is taken that timed four lookbacks.
 
     Returns:
         ``scores_of``, the name of the table or None; ``models``; ``settings``, each with its ``scores``: the
@@ -98,9 +99,10 @@ def _rate(found: dict) -> float | None:
 
 
 def _places(measured: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Rows of each device in fp32, of the first study and machine that timed models by lookback there."""
+    """Rows of each device in fp32, of the first study and machine that timed enough lookbacks for a curve."""
     rows = good(measured, "lookback")
-    rows = measured.loc[rows.index.sort_values()]
+    lengths = rows.groupby(["evidence", "machine", "device", "precision"])["lookback"].transform("nunique")
+    rows = measured.loc[rows.index[lengths >= LEAST_POINTS].sort_values()]
     found = {}
     for device, there in rows[rows["precision"] == _BASE["precision"]].groupby("device"):
         first = there.iloc[0]
