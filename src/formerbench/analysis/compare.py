@@ -8,15 +8,13 @@ import numpy as np
 import pandas as pd
 
 from formerbench.analysis.leaderboard import CONFIDENCE, Score
-from formerbench.analysis.measured import bounds, enough_repeats, resampled_medians
+from formerbench.analysis.measured import UNKNOWN_SPREAD, bounds, ratio_interval
 from formerbench.analysis.sides import Cell, Side, cells, differences, measurements
 from formerbench.errors import StatedError
 from formerbench.results import ACCURACY_COLUMNS, SCALING_COLUMNS
 
 _DRAWS = 1000
 _FEWEST = 3  # processes that say how processes differ, cells that say how cells do
-# By how much two medians of the same work may differ where no three processes tell.
-_UNKNOWN_SPREAD = 0.1
 # A ratio nearer to 1 is a matter of rounding: another order of the same sums.
 _ROUNDING = 1e-4
 
@@ -174,13 +172,11 @@ def _of_seeds(a: Score, b: Score) -> tuple[float | None, float | None]:
 
 def _of_repeats(a: list[np.ndarray], b: list[np.ndarray]) -> tuple[float | None, float | None]:
     """Interval of the ratio of two medians; wider where no three processes say how processes differ."""
-    if not (enough_repeats(a) and enough_repeats(b)):
+    ends = ratio_interval(b, a)
+    if ends is None:
         return None, None
-    random = np.random.default_rng(0)
-    above, below = (resampled_medians(one, _DRAWS, random) for one in (b, a))
-    low, high = np.quantile(above / below, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    spread = 0.0 if min(len(a), len(b)) >= _FEWEST else _UNKNOWN_SPREAD
-    return float(low * math.exp(-spread)), float(high * math.exp(spread))
+    spread = 0.0 if min(len(a), len(b)) >= _FEWEST else UNKNOWN_SPREAD
+    return ends[0] * math.exp(-spread), ends[1] * math.exp(spread)
 
 
 def _summaries(changes: list[Change]) -> list[Summary]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from formerbench.analysis.leaderboard import TRANSFORMERS, tied
-from formerbench.analysis.settings import Setting
+from formerbench.analysis.settings import Setting, most_frequent
 from formerbench.config import check, read_yaml
 from formerbench.errors import StatedError
 from formerbench.paths import shipped
@@ -198,7 +198,7 @@ def _leaf(leaf: Leaf, route: Route, settings: Sequence[Setting]) -> LeafEvidence
     outcomes = tuple(outcome(setting, leaf.model) for setting in settings if _within(setting, route))
     counted = [one for one in outcomes if not one.setting.cut] or list(outcomes)
     wins = Counter(one.setting.winner for one in counted)
-    winner = min(wins, key=lambda model: (-wins[model], model)) if wins else None
+    winner = most_frequent(wins.elements()) if wins else None
     margins = [one.margin for one in counted if one.margin is not None]
     margin = sum(margins) / len(margins) if margins else None
     return LeafEvidence(leaf, route, outcomes, _verdict(outcomes), winner, wins[winner], len(counted), margin)

@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from formerbench.analysis.measured import enough_repeats, good, resampled_medians
+from formerbench.analysis.measured import good, ratio_interval
 
-_DRAWS = 1000
 _SAME = ["subject", "lookback", "horizon", "n_variates", "batch_size", "device", "machine", "phase"]
 
 
@@ -66,12 +64,8 @@ def _ratio(row: pd.Series, base: pd.Series, name: str) -> Ratio | None:
 def _time_ratio(row: pd.Series, base: pd.Series) -> Ratio | None:
     """Ratio of medians; the interval is a bootstrap over the repeats of both."""
     ratio = _ratio(row, base, "time_ms")
-    if ratio is None or not all(enough_repeats(one["repeats_ms"]) for one in (row, base)):
-        return ratio
-    random = np.random.default_rng(0)
-    above, below = (resampled_medians(one["repeats_ms"], _DRAWS, random) for one in (row, base))
-    low, high = np.quantile(above / below, (0.025, 0.975))
-    return Ratio(ratio.value, float(low), float(high))
+    ends = None if ratio is None else ratio_interval(row["repeats_ms"], base["repeats_ms"])
+    return ratio if ends is None else Ratio(ratio.value, *ends)
 
 
 def longest(rows: pd.DataFrame) -> pd.DataFrame:

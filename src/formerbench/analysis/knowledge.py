@@ -8,13 +8,20 @@ import pandas as pd
 from formerbench.analysis.fits import LEAST_POINTS
 from formerbench.analysis.leaderboard import REFERENCE, Score, entries
 from formerbench.analysis.measured import good
-from formerbench.analysis.prediction import LEAST_OCTAVES, Curve, Errors, fit_parts, past_errors, series_of
+from formerbench.analysis.prediction import (
+    LEAST_OCTAVES,
+    Curve,
+    Errors,
+    covering,
+    fit_parts,
+    past_errors,
+    series_of,
+)
 from formerbench.analysis.recommendation import Query, answer
 from formerbench.errors import StatedError
 
 COSTS = {"latency_ms": ("time_ms", "inference"), "memory_mb": ("peak_memory_mb", "train_step")}
 ONE_SEED = 0.03  # noise of a score of a single seed, as a share of it: assumed
-_FEWEST = 9  # errors that have a 90 % quantile
 _BASE = {"precision": "fp32", "variant": "base"}
 
 
@@ -92,10 +99,7 @@ def _rate(found: dict) -> float | None:
             if one["model"] in _trained(setting) and one["error"] is not None:
                 missed = math.log(setting["scores"][one["model"]]["error"] / one["error"])
                 errors.append(abs(missed) / max(1.0, one["distance"]))
-    if len(errors) < _FEWEST:
-        return None
-    errors.sort()
-    return errors[min(len(errors), math.ceil((len(errors) + 1) * 0.9)) - 1]
+    return covering(errors)
 
 
 def _places(measured: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -11,6 +11,9 @@ CONFIDENCE = 0.95
 # A median of fewer repeats has no interval of its own.
 _FEWEST = 3
 _NOT_KNOWN = 0.1
+# By how much the logs of two times of the same work may differ, where no two processes tell.
+UNKNOWN_SPREAD = 0.1
+_DRAWS = 1000
 
 
 def machines(rows: pd.DataFrame) -> pd.Series:
@@ -82,6 +85,16 @@ def resampled_medians(repeats_ms: list[np.ndarray], draws: int, random: np.rando
     )
     drawn = random.integers(len(repeats_ms), size=(draws, len(repeats_ms)))
     return np.median(np.take_along_axis(medians, drawn, axis=1), axis=1)
+
+
+def ratio_interval(above: list[np.ndarray], below: list[np.ndarray]) -> tuple[float, float] | None:
+    """95 % interval of the ratio of two times by their repeats; None where one has too few."""
+    if not (enough_repeats(above) and enough_repeats(below)):
+        return None
+    random = np.random.default_rng(0)
+    drawn = [resampled_medians(one, _DRAWS, random) for one in (above, below)]
+    low, high = np.quantile(drawn[0] / drawn[1], ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return float(low), float(high)
 
 
 def enough_repeats(repeats_ms: list[np.ndarray]) -> bool:

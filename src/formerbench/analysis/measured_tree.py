@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from formerbench.analysis.settings import Setting
+from formerbench.analysis.settings import Setting, most_frequent
 
 FEATURES = ("lookback", "horizon", "n_variates")
 FEWEST, DEPTH, _LEAST_LEAF = 12, 3, 2
@@ -81,9 +80,9 @@ def measured_tree(settings: Sequence[Setting]) -> MeasuredTree | NoTree:
         _fitted(*_without(i, features, winners)).predict([features[i]])[0] == winners[i]
         for i in range(len(winners))
     ]
-    usual = [_usual(_without(i, features, winners)[1]) == winner for i, winner in enumerate(winners)]
+    usual = [most_frequent(_without(i, features, winners)[1]) == winner for i, winner in enumerate(winners)]
     n = len(winners)
-    return MeasuredTree(root, _depth(root), n, sum(guessed) / n, sum(usual) / n, _usual(winners))
+    return MeasuredTree(root, _depth(root), n, sum(guessed) / n, sum(usual) / n, most_frequent(winners))
 
 
 def _fitted(features: list, winners: list):
@@ -95,12 +94,6 @@ def _fitted(features: list, winners: list):
 
 def _without(i: int, features: list, winners: list) -> tuple[list, list]:
     return features[:i] + features[i + 1 :], winners[:i] + winners[i + 1 :]
-
-
-def _usual(winners: Sequence[str]) -> str:
-    """The most frequent winner, of equals the first in the alphabet."""
-    counts = Counter(winners)
-    return min(counts, key=lambda model: (-counts[model], model))
 
 
 def _as_tree(fitted, features: list, winners: list, at: int = 0) -> Split | Guess:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from formerbench.analysis.measured import CONFIDENCE
+from formerbench.analysis.measured import CONFIDENCE, UNKNOWN_SPREAD
 from formerbench.errors import StatedError
 from formerbench.paths import shipped
 
@@ -32,7 +32,7 @@ _PUBLISHED_TYPES = {
 }
 _PUBLISHED_SCORES = ("mse", "mae", "rerun_mse", "rerun_mae")
 _SAME = ["subject", "lookback", "horizon", "n_variates", "batch_size", "precision", "phase"]
-_UNKNOWN_SPREAD, _FEWEST_PAIRS = 0.1, 3
+_FEWEST_PAIRS = 3
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _spread(rows: pd.DataFrame) -> tuple[float, int]:
     times = rows.groupby(_SAME, dropna=False)["time_ms"].agg(["min", "max", "size"])
     pairs = times[times["size"] > 1]
     if len(pairs) < _FEWEST_PAIRS:
-        return _UNKNOWN_SPREAD, 0
+        return UNKNOWN_SPREAD, 0
     return float(np.quantile(np.log(pairs["max"] / pairs["min"]), CONFIDENCE)), len(pairs)
 
 

@@ -126,6 +126,12 @@ def fit_parts(
     return Curve(every, x, np.log(y / (parts @ coefficients)))
 
 
+def covering(errors: Sequence[float]) -> float | None:
+    """The 90 % quantile of past errors as split conformal prediction takes it; None of too few."""
+    n = len(errors)
+    return None if n < _FEWEST_ERRORS else sorted(errors)[min(n, ceil((n + 1) * COVERAGE)) - 1]
+
+
 @dataclass(frozen=True)
 class Errors:
     """Past errors of predictions: ``rate`` is the 90 % quantile of the log error of an octave, from ``n``."""
@@ -136,11 +142,8 @@ class Errors:
     @classmethod
     def of(cls, series: Sequence[tuple[np.ndarray, np.ndarray, str]], quantity: str = "time_ms") -> "Errors":
         """Rolling origin: predict each longer length from all shorter ones, by (lengths, costs, subject)."""
-        errors = sorted(error for one in series for error in _rolling(*one, quantity))
-        n = len(errors)
-        if n < _FEWEST_ERRORS:
-            return cls(None, n)
-        return cls(errors[min(n, ceil((n + 1) * COVERAGE)) - 1], n)
+        errors = [error for one in series for error in _rolling(*one, quantity)]
+        return cls(covering(errors), len(errors))
 
 
 def _rolling(lengths: np.ndarray, costs: np.ndarray, subject: str, quantity: str) -> Iterator[float]:

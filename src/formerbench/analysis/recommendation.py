@@ -11,6 +11,11 @@ are ordered by what they cost, because a difference smaller than the noise is no
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
+from formerbench.analysis.prediction import Curve, Errors, predicted
+
+_ENDS = ("value", "low", "high")
 VARIATES_COUNT = 0.5  # of a doubling of the number of variates, against one of the lookback
 READABLE = ("repeat", "seasonal_naive", "dlinear", "tft")
 NOT_SCORED, NOT_READABLE, MEMORY, LATENCY = "not scored", "not readable", "memory", "latency"
@@ -56,7 +61,8 @@ def answer(knowledge: dict, query: Query) -> dict:
         ``best`` and ``second``, names or None; ``tied``, whether noise cannot tell the two apart (None
         without a second); ``candidates``, the fit ones in order, then those that are struck out.
     """
-    found = [_candidate(knowledge, model, query) for model in knowledge["models"]]
+    distances = [distance(one, query) for one in knowledge["settings"]]
+    found = [_candidate(knowledge, model, query, distances) for model in knowledge["models"]]
     fit = [one for one in found if not one["against"]]
     fit.sort(key=lambda one: (one["error"], one["model"]))
     if fit:
@@ -82,13 +88,13 @@ def _or_infinity(cost: dict | None) -> float:
     return math.inf if cost is None else cost["value"]
 
 
-def _candidate(knowledge: dict, model: str, query: Query) -> dict:
-    cells, distance = _nearest(knowledge["settings"], model, query)
+def _candidate(knowledge: dict, model: str, query: Query, distances: list[float]) -> dict:
+    cells, far = _nearest(knowledge["settings"], model, distances)
     costs = knowledge["costs"].get(query.device, {}).get(model, {})
     found = {
         "model": model,
         "cells": cells,
-        "distance": distance,
+        "distance": far,
         "error": None,
         "low": None,
         "high": None,
@@ -101,7 +107,7 @@ def _candidate(knowledge: dict, model: str, query: Query) -> dict:
         found["error"] = math.exp(sum(math.log(score["error"]) for score in scores) / len(scores))
         found["noise"] = max(score["noise"] for score in scores)
         if knowledge["rate"] is not None:
-            factor = math.exp(knowledge["rate"] * max(1.0, distance))
+            factor = math.exp(knowledge["rate"] * max(1.0, far))
             found |= {"low": found["error"] / factor, "high": found["error"] * factor}
     return found | {"against": _against(model, found, query)}
 
@@ -129,9 +135,9 @@ def distance(setting: dict, query: Query) -> float:
     return found
 
 
-def _nearest(settings: list[dict], model: str, query: Query) -> tuple[list[int], float | None]:
+def _nearest(settings: list[dict], model: str, distances: list[float]) -> tuple[list[int], float | None]:
     """Places in ``settings`` of the model's nearest ones, and how far they are."""
-    there = [(distance(one, query), i) for i, one in enumerate(settings) if model in one["scores"]]
+    there = [(distances[i], i) for i, one in enumerate(settings) if model in one["scores"]]
     if not there:
         return [], None
     least = min(there)[0]
@@ -142,42 +148,15 @@ def _cost(curve: dict | None, query: Query) -> dict | None:
     """Cost at the lookback, times how it grew with the variates where that was measured."""
     if curve is None:
         return None
-    value, octaves = _along(curve, query.lookback)
-    if curve["by_variates"]:
-        value *= _between(curve["by_variates"], query.n_variates)
-    if curve["rate"] is None:
-        return {"value": value, "low": None, "high": None}
-    factor = math.exp(curve["rate"] * max(curve["least_octaves"], octaves))
-    return {"value": value, "low": value / factor, "high": value * factor}
-
-
-def _along(curve: dict, lookback: float) -> tuple[float, float]:
-    """As :meth:`formerbench.analysis.prediction.Curve.at`, and the doublings from what was measured."""
-    lengths, (one, linear, log_linear, square) = curve["lengths"], curve["coefficients"]
-    longest = lengths[-1]
-    u = lookback / longest
-    parts = (
-        one + linear * u + log_linear * u * math.log(lookback + 1) / math.log(longest + 1) + square * u * u
-    )
-    octaves = min(abs(math.log2(lookback / length)) for length in lengths)
-    outside = 0.0 if lengths[0] <= lookback <= longest else octaves
-    residual = _interpolated([math.log(length) for length in lengths], curve["residuals"], math.log(lookback))
-    return parts * math.exp(residual * 0.5**outside), octaves
+    of_length = Curve(*(np.array(curve[name]) for name in ("coefficients", "lengths", "residuals")))
+    at = predicted(of_length, query.lookback, Errors(curve["rate"], 0))
+    grown = _between(curve["by_variates"], query.n_variates) if curve["by_variates"] else 1.0
+    return {name: None if (end := getattr(at, name)) is None else end * grown for name in _ENDS}
 
 
 def _between(points: list[list[float]], n_variates: int) -> float:
     """Factor at a number of variates, straight between the logs of what was measured, level beyond."""
-    x, y = zip(*points, strict=True)
-    return math.exp(_interpolated(x, y, math.log(n_variates)))
-
-
-def _interpolated(x, y, at: float) -> float:
-    if at <= x[0]:
-        return y[0]
-    for i in range(1, len(x)):
-        if at <= x[i]:
-            return y[i - 1] + (y[i] - y[i - 1]) * (at - x[i - 1]) / (x[i] - x[i - 1])
-    return y[-1]
+    return math.exp(np.interp(math.log(n_variates), *zip(*points, strict=True)))
 
 
 def words(reason: dict) -> str:

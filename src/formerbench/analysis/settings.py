@@ -1,5 +1,6 @@
 """Settings of the accuracy tables: models on the same data set, horizon and lookback of one study."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -50,6 +51,12 @@ class Setting:
     @property
     def best(self) -> Score:
         return self.scores[self.winner]
+
+
+def most_frequent(winners: Iterable[str]) -> str:
+    """The model that won most often, of equals the first in the alphabet."""
+    counts = Counter(winners)
+    return min(counts, key=lambda model: (-counts[model], model))
 
 
 def settings(scores: Iterable[Scores], variates: Mapping[str, int | None]) -> list[Setting]:

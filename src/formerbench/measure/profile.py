@@ -61,7 +61,7 @@ class Profiler:
 
     def _times_again(self, work: Work, first: Outcome) -> Iterator[list[float]]:
         for _ in range(self.processes - 1):
-            again = self.sandbox.run(work, self.seconds, in_depth=False, least=LEAST)
+            again = self.sandbox.run(work, self.seconds, in_depth=False)
             if again.status != "ok":
                 first.reason = first.reason or f"timed by fewer processes: {again.reason}"
                 return

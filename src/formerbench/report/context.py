@@ -4,8 +4,10 @@ import hashlib
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 
 import pandas as pd
+from markupsafe import Markup
 
 from formerbench.analysis.leaderboard import TRANSFORMERS, Verdict, entries, verdicts
 from formerbench.analysis.measured import machines, measured
@@ -78,6 +80,12 @@ class Content:
     def facts(self, dataset: str) -> dict:
         """The data set's ``dataset.json``; empty where the study has none."""
         return next((facts for facts in self.tables.datasets if facts["name"] == dataset), {})
+
+
+def inlined(*names: str) -> Markup:
+    """The text of files of ``static``, for a page that needs nothing but itself."""
+    static = files("formerbench.report") / "static"
+    return Markup("\n".join((static / name).read_text(encoding="utf-8") for name in names))
 
 
 def slug(name: str) -> str:

@@ -1,10 +1,7 @@
 """What the decision page shows: the review's tree with a verdict on each leaf, and the tree of the tables."""
 
 from collections import Counter
-from importlib.resources import files
 from math import isfinite
-
-from markupsafe import Markup
 
 from formerbench.analysis import decision_tree
 from formerbench.analysis.decision_tree import (
@@ -32,9 +29,9 @@ from formerbench.analysis.places import scores
 from formerbench.analysis.recommendation import Query
 from formerbench.analysis.settings import settings
 from formerbench.report.claims import SHAPES
-from formerbench.report.context import Content
+from formerbench.report.context import Content, inlined
 from formerbench.report.form import form, variates
-from formerbench.report.text import count, listed, percent, score_text
+from formerbench.report.text import count, listed, percent, score_text, signed_percent
 
 _SHAPES = dict(zip(VERDICTS, SHAPES.values(), strict=True))
 _LETTERS = {"lookback": "L", "horizon": "H", "n_variates": "D"}
@@ -56,7 +53,7 @@ def decision(content: Content) -> dict:
         "learned": _learned(content, measured_tree(found)),
         "rows": [_row(content, leaf) for leaf in leaves],
         "cells": [_cell(content, leaf, outcome) for leaf in leaves for outcome in leaf.outcomes],
-        "tree_script": Markup((files("formerbench.report") / "static/tree.js").read_text(encoding="utf-8")),
+        "tree_script": inlined("tree.js"),
     }
 
 
@@ -75,7 +72,7 @@ def _counts(leaves: list[LeafEvidence]) -> list[tuple[str, str, int]]:
     return [(_SHAPES[verdict], verdict, there[verdict]) for verdict in VERDICTS]
 
 
-# The drawing: a node is {ask, on, items}; an item is an answer with bounds and leaves, and a node or a leaf.
+# The drawing: a node is {ask, about, items}; an item is an answer with bounds and leaves, and a node or leaf.
 
 
 def _taken(tree: Node, query: Query) -> str:
@@ -214,7 +211,7 @@ def _row(content: Content, found: LeafEvidence) -> dict:
         "winner": None if found.winner is None else content.styles[found.winner],
         "wins": f"{found.wins} of {found.counted}",
         "margin": found.margin,
-        "margin_text": "" if found.margin is None else _signed(found.margin),
+        "margin_text": "" if found.margin is None else signed_percent(found.margin),
         "verdict": found.verdict,
         "shape": _SHAPES[found.verdict],
         "why": _why(content, found.outcomes),
@@ -223,10 +220,6 @@ def _row(content: Content, found: LeafEvidence) -> dict:
 
 def _step(node: Node, branch: decision_tree.Branch) -> str:
     return branch.answer if node.about == "lookback" else f"{node.ask} {branch.answer}"
-
-
-def _signed(margin: float) -> str:
-    return f"{'+' if margin > 0 else '−' if margin < 0 else ''}{percent(abs(margin))}"
 
 
 def _cell(content: Content, found: LeafEvidence, one: Outcome) -> dict:
@@ -242,7 +235,7 @@ def _cell(content: Content, found: LeafEvidence, one: Outcome) -> dict:
         "own": None if own is None else own.mean,
         "own_text": "" if own is None else score_text(own),
         "margin": one.margin,
-        "margin_text": "" if one.margin is None else _signed(one.margin),
+        "margin_text": "" if one.margin is None else signed_percent(one.margin),
         "says": f"decides nothing: {_reason(content, one).rstrip(',')}" if one.word == OPEN else one.word,
         "origin": f"evidence {setting.evidence}, study {setting.study}"
         if setting.evidence

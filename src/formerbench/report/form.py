@@ -1,17 +1,11 @@
 """The form of the decision page: what it knows, and the answer to the first question."""
 
-from importlib.resources import files
-
-from markupsafe import Markup
-
 from formerbench.analysis.knowledge import knowledge
 from formerbench.analysis.recommendation import WORDS, Query, answer, words
 from formerbench.data.registry import load_registry
-from formerbench.report.context import Content
+from formerbench.report.context import Content, inlined
 from formerbench.report.text import listed, three_digits
 
-_STATIC = files("formerbench.report") / "static"
-_SCRIPTS = ("recommend.js", "form.js")
 _USUAL = {"lookback": 336, "horizon": 96, "n_variates": 7}
 
 
@@ -29,7 +23,7 @@ def form(content: Content) -> dict:
         "protocol": _protocol(known),
         "rows": [_row(one, known, styles) for one in found["candidates"]],
         "data": {"knowledge": known, "labels": labels, "words": WORDS},
-        "script": Markup("\n".join((_STATIC / name).read_text(encoding="utf-8") for name in _SCRIPTS)),
+        "script": inlined("recommend.js", "form.js"),
     }
 
 

@@ -1,18 +1,16 @@
 """Renders the report of a study: HTML files that need nothing but themselves."""
 
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from formerbench.analysis.tables import read, read_evidence, read_scores
 from formerbench.paths import write_text
 from formerbench.report import sources
 from formerbench.report.accuracy import accuracy
 from formerbench.report.claims import claims
-from formerbench.report.context import Content, dataset_page, shared
+from formerbench.report.context import Content, dataset_page, inlined, shared
 from formerbench.report.decision import decision
 from formerbench.report.overview import overview
 from formerbench.report.scaling import scaling
@@ -70,10 +68,8 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         finalize=_unturned,
     )
-    static = files("formerbench.report") / "static"
-    environment.globals["css"] = Markup((static / "report.css").read_text(encoding="utf-8"))
-    scripts = [(static / name).read_text(encoding="utf-8") for name in ("table.js", "filter.js")]
-    environment.globals["js"] = Markup("\n".join(scripts))
+    environment.globals["css"] = inlined("report.css")
+    environment.globals["js"] = inlined("table.js", "filter.js")
     return environment
 
 

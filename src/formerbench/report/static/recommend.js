@@ -1,11 +1,13 @@
-// Which model for the reader's question: as analysis/recommendation.py, line by line; a test holds the two together.
+// Which model for the reader's question: as analysis/recommendation.py, and prediction.predicted for costs, do it;
+// a test holds them together.
 "use strict";
 
 const VARIATES_COUNT = 0.5;
 const READABLE = ["repeat", "seasonal_naive", "dlinear", "tft"];
 
 function recommend(knowledge, query) {
-  const found = knowledge.models.map((model) => candidate(knowledge, model, query));
+  const distances = knowledge.settings.map((one) => distance(one, query));
+  const found = knowledge.models.map((model) => candidate(knowledge, model, query, distances));
   let fit = found.filter((one) => !one.against.length).sort((a, b) => a.error - b.error || byName(a, b));
   let tied = null;
   if (fit.length) {
@@ -35,8 +37,8 @@ function isLevel(better, other) {
   return other.error <= better.error * (1 + Math.sqrt(better.noise ** 2 + other.noise ** 2));
 }
 
-function candidate(knowledge, model, query) {
-  const [cells, far] = nearest(knowledge.settings, model, query);
+function candidate(knowledge, model, query, distances) {
+  const [cells, far] = nearest(knowledge.settings, model, distances);
   const costs = knowledge.costs[query.device]?.[model] ?? {};
   const found = { model, cells, distance: far, error: null, low: null, high: null, noise: null };
   found.latency_ms = cost(costs.latency_ms, query);
@@ -69,8 +71,8 @@ function against(model, found, query) {
   return reasons;
 }
 
-function nearest(settings, model, query) {
-  const there = settings.map((one, i) => [distance(one, query), i]).filter(([, i]) => model in settings[i].scores);
+function nearest(settings, model, distances) {
+  const there = distances.map((far, i) => [far, i]).filter(([, i]) => model in settings[i].scores);
   if (!there.length) return [[], null];
   const least = Math.min(...there.map(([far]) => far));
   return [there.filter(([far]) => far <= least + 1e-9).map(([, i]) => i), least];
