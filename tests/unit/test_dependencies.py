@@ -70,3 +70,19 @@ def test_conda_gets_the_same_versions():
         assert pins[name] == version, name
     (torch_range,) = (Requirement(text) for text in project()["dependencies"] if text.startswith("torch"))
     assert torch in torch_range.specifier
+
+
+def test_ci_and_the_container_get_the_same_versions():
+    makefile = (REPOSITORY / "Makefile").read_text()
+    (pin,) = re.findall(r"^TORCH \?= (\S+)$", makefile, flags=re.MULTILINE)
+    workflow = yaml.safe_load((REPOSITORY / ".github/workflows/ci.yml").read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    steps = workflow["jobs"]["check"]["steps"]
+    assert all(re.fullmatch(r"[\w-]+/[\w-]+@v\d+", step["uses"]) for step in steps if "uses" in step)
+    (ours,) = (step for step in steps if "run" in step)
+    assert (REPOSITORY / ours["run"].removeprefix("bash ")).is_file()
+    assert ours["env"]["TORCH"].startswith(f"{pin} --index-url ")
+    container = (REPOSITORY / "Dockerfile").read_text()
+    (python,) = (step["with"]["python-version"] for step in steps if "setup-python" in step.get("uses", ""))
+    assert f"FROM python:{python}-slim\n" in container
+    assert f'ARG TORCH="{pin} --index-url ' in container

@@ -12,6 +12,9 @@ rule train:
     threads: STUDY.threads
     resources:
         bench_slot=slot(),
+        mem_mb=cell_memory,
+        runtime=cell_runtime,
+        gpu=gpus,
     params:
         cell=cell_of,
         code=code_of_cell,

@@ -2,7 +2,7 @@ import os
 import re
 import sys
 
-from formerbench import devices
+from formerbench import allocation, devices
 from formerbench.config import Study
 from formerbench.errors import StatedError
 from formerbench.paths import evidence_folder, shipped
@@ -52,10 +52,15 @@ def downloads():
     ]
 
 
+def the_cell(wildcards):
+    """The cell that a folder belongs to."""
+    folder = "accuracy/{w.dataset}/{w.model}/L{w.lookback}_H{w.horizon}/{w.device}_{w.precision}/seed{w.seed}"
+    return CELLS[folder.format(w=wildcards)]
+
+
 def cell_of(wildcards):
     """The cell that a folder belongs to, as plain values."""
-    folder = "accuracy/{w.dataset}/{w.model}/L{w.lookback}_H{w.horizon}/{w.device}_{w.precision}/seed{w.seed}"
-    return CELLS[folder.format(w=wildcards)].as_dict()
+    return the_cell(wildcards).as_dict()
 
 
 def code_of_cell(wildcards):
@@ -64,11 +69,16 @@ def code_of_cell(wildcards):
     return cell_digest(model.class_path or class_path(model.name))
 
 
-def measurement_of(wildcards):
-    """The measurement that a folder belongs to, as plain values."""
+def the_measurement(wildcards):
+    """The measurement that a folder belongs to."""
     sizes = "L{w.lookback}_H{w.horizon}_D{w.n_variates}_B{w.batch_size}"
     folder = f"scaling/{{w.experiment}}/{{w.subject}}/{sizes}/{{w.device}}_{{w.precision}}/{{w.variant}}"
-    return MEASUREMENTS[folder.format(w=wildcards)].as_dict()
+    return MEASUREMENTS[folder.format(w=wildcards)]
+
+
+def measurement_of(wildcards):
+    """The measurement that a folder belongs to, as plain values."""
+    return the_measurement(wildcards).as_dict()
 
 
 def code_of_measurement(wildcards):
@@ -82,6 +92,31 @@ def code_of_measurement(wildcards):
 def device_problem(wildcards):
     """Why the device cannot be used here, or None: cells are run once it can."""
     return devices.problem(wildcards.device)
+
+
+def cell_memory(wildcards, attempt):
+    """Memory that a cell asks a cluster for, MB."""
+    return allocation.cell_memory_mb(the_cell(wildcards), DATASETS[wildcards.dataset], attempt)
+
+
+def cell_runtime(wildcards, attempt):
+    """Time that a cell asks a cluster for, minutes."""
+    return allocation.cell_runtime_min(the_cell(wildcards), DATASETS[wildcards.dataset], attempt)
+
+
+def measurement_memory(wildcards, attempt):
+    """Memory that a measurement asks a cluster for, MB."""
+    return allocation.measurement_memory_mb(the_measurement(wildcards), attempt)
+
+
+def measurement_runtime(wildcards, attempt):
+    """Time that a measurement asks a cluster for, minutes."""
+    return allocation.measurement_runtime_min(the_measurement(wildcards), attempt)
+
+
+def gpus(wildcards):
+    """GPUs that a job needs."""
+    return allocation.gpus(wildcards.device)
 
 
 def slot():

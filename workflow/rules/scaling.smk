@@ -8,6 +8,7 @@ rule machine:
     threads: STUDY.threads
     resources:
         bench_slot=1,
+        gpu=gpus,
     params:
         code=source_digest(MEASURE_MODULES),
         device_problem=device_problem,
@@ -27,6 +28,9 @@ rule profile:
     threads: STUDY.threads
     resources:
         bench_slot=1,
+        mem_mb=measurement_memory,
+        runtime=measurement_runtime,
+        gpu=gpus,
     params:
         measurement=measurement_of,
         code=code_of_measurement,
