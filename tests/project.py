@@ -30,7 +30,9 @@ def readme_block(language: str) -> str:
 
 
 class Project:
-    """A copy of the project in ``root``."""
+    """A copy of the project in ``root``; ``within`` comes before Snakemake's command, to run it elsewhere."""
+
+    within: tuple[str, ...] = ()
 
     def __init__(self, root: Path):
         self.root = root
@@ -69,7 +71,7 @@ class Project:
         """Run Snakemake on the study; returns all it printed."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("FORMERBENCH_")}
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"],
+            [*self.within, sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"],
             cwd=self.root,
             env=inherited | {"PYTHONPATH": str(self.root / "src")} | environment,
             stdout=subprocess.PIPE,
@@ -83,7 +85,7 @@ class Project:
     def start(self, *arguments: str) -> subprocess.Popen:
         """Run Snakemake in the background."""
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"],
+            [*self.within, sys.executable, "-m", "snakemake", *arguments, "--configfile", "study.yaml"],
             cwd=self.root,
             env=os.environ | {"PYTHONPATH": str(self.root / "src")},
             stdout=subprocess.DEVNULL,
