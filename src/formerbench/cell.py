@@ -116,7 +116,7 @@ def _train_and_test(cell: Cell, series: Series, state: StateFolder) -> dict:
     torch.manual_seed(cell.seed)
     train = Windows(series, cell.lookback, cell.horizon, "train", scaler, cell.device)
     validation = Windows(series, cell.lookback, cell.horizon, "val", scaler, cell.device)
-    model = _model(cell, series, train.n_marks).to(cell.device)
+    model = model_of(cell, series, train.n_marks).to(cell.device)
     _refuse_other_shape(model, validation)
     n_parameters = count_parameters(model)
     progress = Progress()
@@ -166,7 +166,8 @@ def _of_training(progress: Progress) -> dict:
     }
 
 
-def _model(cell: Cell, series: Series, n_marks: int) -> torch.nn.Module:
+def model_of(cell: Cell, series: Series, n_marks: int) -> torch.nn.Module:
+    """The model of a cell for the shape of its data, with random weights."""
     return build(
         cell.build_name,
         lookback=cell.lookback,

@@ -103,7 +103,7 @@ def test_errors_become_rows(data, tmp_path, monkeypatch, error, status):
     def raise_it(*_):
         raise error
 
-    monkeypatch.setattr(cell_module, "_model", raise_it)
+    monkeypatch.setattr(cell_module, "model_of", raise_it)
     metrics = run(make_cell(), data, tmp_path / "out", "digest")
     assert metrics["status"] == status
     assert str(error) in metrics["reason"]

@@ -40,6 +40,7 @@ budget: {steps: 10}
         ["data", "check"],
         ["plan"],
         ["train"],
+        ["predict"],
         ["recommend"],
         ["compare"],
     ],

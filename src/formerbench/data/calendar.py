@@ -30,6 +30,18 @@ class Step:
             return np.diff(timestamps.astype("datetime64[M]").astype(np.int64)) / self.count
         return np.diff(timestamps).astype("timedelta64[s]").astype(np.int64) / self.seconds
 
+    def after(self, last: np.datetime64, count: int) -> np.ndarray:
+        """The next ``count`` time stamps; months keep the day, or the month's end where ``last`` is one."""
+        steps = self.count * np.arange(1, count + 1)
+        if self.unit != "mo":
+            return last.astype("datetime64[s]") + steps * np.timedelta64(SECONDS[self.unit], "s")
+        month, day = last.astype("datetime64[M]"), last.astype("datetime64[D]")
+        months = month + steps
+        days = (months + 1).astype("datetime64[D]") - 1
+        if (day + 1).astype("datetime64[M]") == month:
+            days = np.minimum(days, months.astype("datetime64[D]") + (day - month.astype("datetime64[D]")))
+        return days.astype("datetime64[s]") + (last.astype("datetime64[s]") - day)
+
     def season(self) -> int | None:
         """Steps in the usual period: a day, a week of days, a year of weeks or months; None without one."""
         if self.unit in ("mo", "w"):

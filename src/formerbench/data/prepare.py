@@ -52,7 +52,7 @@ def _from_file(entry: Entry, source: Path) -> Series:
             raise StatedError(
                 f"{source.name}: {wanted} {what} are registered for {entry.name}, but it has {came}"
             )
-    _refuse_unsorted(source, table.timestamps)
+    refuse_unsorted(source, table.timestamps)
     step = step_of(entry.step) if entry.step else most_frequent_step(table.timestamps)
     if step is None:
         raise StatedError(
@@ -102,7 +102,8 @@ def _origin(entry: Entry, source: Path) -> dict:
     }
 
 
-def _refuse_unsorted(source: Path, timestamps: np.ndarray) -> None:
+def refuse_unsorted(source: Path, timestamps: np.ndarray) -> None:
+    """Raise a StatedError that names the first row whose time stamp lies before the last one's."""
     backwards = np.flatnonzero(np.diff(timestamps).astype(np.int64) < 0)
     if len(backwards):
         i = int(backwards[0])
@@ -120,15 +121,16 @@ def _filled(entry: Entry, source: Path, table) -> tuple[np.ndarray, dict]:
         return table.cells, {"method": entry.fill, "cells": 0}
     if entry.fill == "none":
         raise StatedError(
-            f"{source.name}: {_named(table, missing)}; repair them, or set `fill` to forward or interpolate"
+            f"{source.name}: {named_missing(table, missing)}; repair them, or set `fill` to "
+            "forward or interpolate"
         )
     cells = table.cells.copy()
     for v in np.flatnonzero(missing.any(axis=0)):
         cells[:, v] = (_carried if entry.fill == "forward" else _interpolated)(cells[:, v])
     if np.isnan(cells).any():
         raise StatedError(
-            f"{source.name}: `fill: {entry.fill}` has no value to take: {_named(table, np.isnan(cells))}; "
-            "repair these, or leave the rows or columns out"
+            f"{source.name}: `fill: {entry.fill}` has no value to take: "
+            f"{named_missing(table, np.isnan(cells))}; repair these, or leave the rows or columns out"
         )
     return cells, {"method": entry.fill, "cells": count}
 
@@ -145,7 +147,7 @@ def _interpolated(column: np.ndarray) -> np.ndarray:
     return np.interp(rows, rows[there], column[there], left=np.nan, right=np.nan)
 
 
-def _named(table, missing: np.ndarray) -> str:
+def named_missing(table, missing: np.ndarray) -> str:
     """How many cells are missing, and the first of them by line and column."""
     where = np.argwhere(missing)
     named = "; ".join(

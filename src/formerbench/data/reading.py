@@ -98,9 +98,10 @@ def _chosen(entry: Entry, source: Path, header: list[str]) -> list[str]:
     inputs = [*entry.known, *entry.past_covariates]
     others = [name for name in header if name != entry.date_column and name not in inputs]
     variates = list(entry.columns) if entry.columns else others
-    for name in [*variates, *inputs, *([entry.target] if entry.target else [])]:
-        if name not in header:
-            raise StatedError(f"{source.name}: there is no column '{name}'{nearest(name, header)}")
+    wanted = [*variates, *inputs, *([entry.target] if entry.target else [])]
+    if absent := [name for name in dict.fromkeys(wanted) if name not in header]:
+        named = ", ".join(f"'{name}'" for name in absent)
+        raise StatedError(f"{source.name}: there is no column {named}{nearest(absent[0], header)}")
     chosen = [*variates, *inputs]
     twice = [name for name in [entry.date_column, *chosen] if [entry.date_column, *chosen].count(name) > 1]
     if twice:
