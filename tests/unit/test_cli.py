@@ -43,6 +43,7 @@ budget: {steps: 10}
         ["predict"],
         ["recommend"],
         ["compare"],
+        ["doctor"],
     ],
 )
 def test_help_teaches(command, capsys):

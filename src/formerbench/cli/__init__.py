@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from formerbench import __version__
-from formerbench.cli import compare, data, predict, profile, recommend, study
+from formerbench.cli import compare, data, doctor, predict, profile, recommend, study
 from formerbench.errors import StatedError
 
 
@@ -33,6 +33,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"formerbench {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for part in (data, study, predict, profile, recommend, compare):
+    for part in (data, study, predict, profile, recommend, compare, doctor):
         part.add(commands)
     return parser
