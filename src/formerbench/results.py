@@ -64,6 +64,9 @@ _CELL = {axis: ACCURACY_COLUMNS[axis] for axis in AXES}
 # Beside the accuracy table: a row a (cell, variate), ...
 VARIATE_SCORES = ("mse", "mae", "mae_raw", "smape", "mase")
 VARIATE_COLUMNS = _CELL | {"variate": str} | dict.fromkeys(VARIATE_SCORES, float)
+# ... a row a (cell, step ahead), mean over windows and variates, ...
+STEP_SCORES = ("mse", "mae", "mae_raw")
+STEP_COLUMNS = _CELL | {"step": int} | dict.fromkeys(STEP_SCORES, float)
 # ... a row a step of a shown forecast of the target, in original units, ...
 FORECAST_COLUMNS = _CELL | {"window": int, "step": int, "forecast": float}
 # ... and the truth around it: step 1 is the first forecast, 0 and below what came before.

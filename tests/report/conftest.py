@@ -62,6 +62,8 @@ def write_tables(
     write_csv(folder / "accuracy.csv", ACCURACY_COLUMNS, cells)
     variates = [row for cell in good for row in _variates(cell, datasets[cell["dataset"]])]
     write_csv(folder / "variates.csv", results.VARIATE_COLUMNS, variates)
+    steps = [row for cell in good for row in _steps(cell)]
+    write_csv(folder / "steps.csv", results.STEP_COLUMNS, steps)
     forecasts = [row for cell in good if cell["seed"] == seeds[0] for row in _forecasts(cell)]
     write_csv(folder / "forecasts.csv", results.FORECAST_COLUMNS, forecasts)
     truth = [
@@ -176,6 +178,15 @@ def _variates(cell: dict, columns: list[str]) -> list[dict]:
     return [
         keys | {"variate": column} | {name: cell[name] * (0.9 + 0.2 * i) for name in scores}
         for i, column in enumerate(columns)
+    ]
+
+
+def _steps(cell: dict) -> list[dict]:
+    keys, horizon = {name: cell[name] for name in AXES}, cell["horizon"]
+    scores = ("mse", "mae", "mae_raw")
+    return [
+        keys | {"step": step} | {name: cell[name] * (0.5 + step / horizon) for name in scores}
+        for step in range(1, horizon + 1, 5)
     ]
 
 

@@ -48,7 +48,7 @@ def check(pages: dict[str, bytes], datasets) -> None:
 
 def test_one_cell(tmp_path):
     tables = write_tables(tmp_path / "tables", ("patchtst",), {"only": ["OT"]}, (24,), (1,), planned_cells=1)
-    for name in ("accuracy.csv", "variates.csv", "forecasts.csv"):
+    for name in ("accuracy.csv", "variates.csv", "steps.csv", "forecasts.csv"):
         rows = cells(tables / name)
         write_csv(tables / name, list(rows[0]), [row for row in rows if row["lookback"] == "96"])
     assert len(cells(tables / "accuracy.csv")) == 1
@@ -68,7 +68,7 @@ def test_only_failures(tmp_path, status):
     costs = dict.fromkeys(("time_ms", "time_ms_iqr", "repeats", "peak_memory_mb", "peak_tensor_mb"), "")
     lost = [row | costs | {"status": status, "reason": "why"} for row in cells(tables / "scaling.csv")]
     write_csv(tables / "scaling.csv", SCALING_COLUMNS, lost)
-    for name in ("variates.csv", "forecasts.csv", "scaling_repeats.csv"):
+    for name in ("variates.csv", "steps.csv", "forecasts.csv", "scaling_repeats.csv"):
         write_csv(tables / name, list(cells(tables / name)[0]), [])
     pages, _ = rendered(tables)
     check(pages, ["only"])

@@ -130,6 +130,7 @@ def test_collect(project):
         "accuracy.csv",
         "accuracy.parquet",
         "variates.csv",
+        "steps.csv",
         "forecasts.csv",
         "truth.csv",
         "datasets.json",
@@ -137,6 +138,13 @@ def test_collect(project):
     }
     assert json.loads((tables / "study.json").read_text())["planned_cells"] == 3
     assert len((tables / "variates.csv").read_text().splitlines()) == 1 + 3 * 2
+    steps = (tables / "steps.csv").read_text().splitlines()
+    assert len(steps) == 1 + 3 * 12
+    metrics = json.loads(
+        (project.root / "results/tiny/accuracy/mine/repeat/L24_H12/cpu_fp32/seed1/metrics.json").read_text()
+    )
+    of_repeat = [line.split(",") for line in steps if ",repeat," in line]
+    assert [float(row[8]) for row in of_repeat] == pytest.approx(metrics["per_step"]["mse"], rel=1e-12)
     assert len((tables / "forecasts.csv").read_text().splitlines()) == 1 + 3 * 3 * 12
 
 

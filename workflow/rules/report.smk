@@ -2,6 +2,7 @@ rule report:
     input:
         "results/{study}/tables/accuracy.csv",
         "results/{study}/tables/variates.csv",
+        "results/{study}/tables/steps.csv",
         "results/{study}/tables/forecasts.csv",
         "results/{study}/tables/truth.csv",
         "results/{study}/tables/datasets.json",

@@ -7,6 +7,7 @@ rule collect:
         "results/{study}/tables/accuracy.csv",
         "results/{study}/tables/accuracy.parquet",
         "results/{study}/tables/variates.csv",
+        "results/{study}/tables/steps.csv",
         "results/{study}/tables/forecasts.csv",
         "results/{study}/tables/truth.csv",
         "results/{study}/tables/datasets.json",

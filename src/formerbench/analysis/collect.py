@@ -1,14 +1,15 @@
 """Gather the cells of a study into its tables.
 
-``accuracy`` (CSV and Parquet) has a row a cell; ``variates.csv`` a row a (cell, variate);
-``forecasts.csv`` and ``truth.csv`` the test windows that a report shows; ``datasets.json`` the data sets;
-``study.json`` the config.
+``accuracy`` (CSV and Parquet) has a row a cell; ``variates.csv`` a row a (cell, variate); ``steps.csv`` a row
+a (cell, step ahead), at most 48 of a cell; ``forecasts.csv`` and ``truth.csv`` the test windows that a report
+shows; ``datasets.json`` the data sets; ``study.json`` the config.
 """
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from formerbench.data.series import Series
@@ -19,6 +20,8 @@ from formerbench.results import (
     AXES,
     FORECAST_COLUMNS,
     STATUSES,
+    STEP_COLUMNS,
+    STEP_SCORES,
     TRUTH_COLUMNS,
     VARIATE_COLUMNS,
     VARIATE_SCORES,
@@ -26,6 +29,7 @@ from formerbench.results import (
     write_json,
 )
 
+_MOST_STEPS = 48  # a curve needs no more, and a study has thousands of cells
 _TYPES = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 
 
@@ -48,6 +52,7 @@ def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: 
     series = {one.name: one for one in map(Series.read, data)}
     first_seed = [cell for cell in cells if cell["status"] == "ok" and cell["seed"] == study["seeds"][0]]
     write_text(tables / "variates.csv", _variates(cells, series).write_csv())
+    write_text(tables / "steps.csv", _steps(cells).write_csv())
     write_text(tables / "forecasts.csv", _forecasts(first_seed).write_csv())
     write_text(tables / "truth.csv", _truth(first_seed, series).write_csv())
     described = [read_json(Path(folder) / "dataset.json") for folder in data]
@@ -78,6 +83,19 @@ def _variates(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
         for variate, *values in zip(series[cell["dataset"]].columns, *scores, strict=True):
             rows.append([*(cell[name] for name in AXES), variate, *values])
     return frame(rows, VARIATE_COLUMNS)
+
+
+def _steps(cells: list[dict]) -> pl.DataFrame:
+    """Errors by step ahead; of a long horizon steps spread evenly, the first and the last among them."""
+    rows = []
+    for cell in cells:
+        if cell["status"] != "ok":
+            continue
+        count = min(cell["horizon"], _MOST_STEPS)
+        for step in np.linspace(1, cell["horizon"], count).round().astype(int).tolist():
+            scores = (cell["per_step"][name][step - 1] for name in STEP_SCORES)
+            rows.append([*(cell[name] for name in AXES), step, *scores])
+    return frame(rows, STEP_COLUMNS)
 
 
 def _forecasts(cells: list[dict]) -> pl.DataFrame:

@@ -13,6 +13,7 @@ from formerbench.results import (
     REPEAT_COLUMNS,
     SCALING_COLUMNS,
     STATUSES,
+    STEP_COLUMNS,
     TRUTH_COLUMNS,
     VARIATE_COLUMNS,
 )
@@ -41,6 +42,7 @@ class Tables:
         datasets: ``datasets.json``: one dictionary a data set, in the study's order.
         accuracy: one row a cell, columns ``formerbench.results.ACCURACY_COLUMNS``.
         variates: errors of each variate of each cell that ended ok.
+        steps: errors of each step ahead, or of steps spread evenly, of each cell that ended ok.
         forecasts: forecasts of the target in original units, for the first, middle and last test window.
         truth: what these windows really did; steps up to 0 are context, 1..H the horizon.
         scaling: one row a (measurement, phase), columns ``formerbench.results.SCALING_COLUMNS``.
@@ -52,6 +54,7 @@ class Tables:
     datasets: list[dict]
     accuracy: pd.DataFrame
     variates: pd.DataFrame
+    steps: pd.DataFrame
     forecasts: pd.DataFrame
     truth: pd.DataFrame
     scaling: pd.DataFrame
@@ -71,6 +74,7 @@ def read(folder: Path) -> Tables:
         datasets=_read_json(folder / "datasets.json"),
         accuracy=_with_status(folder / "accuracy.csv", ACCURACY_COLUMNS),
         variates=_read_csv(folder / "variates.csv", VARIATE_COLUMNS),
+        steps=_read_csv(folder / "steps.csv", STEP_COLUMNS),
         forecasts=_read_csv(folder / "forecasts.csv", FORECAST_COLUMNS),
         truth=_read_csv(folder / "truth.csv", TRUTH_COLUMNS),
         **_measurements(folder),

@@ -1,4 +1,4 @@
-"""The figures of the report as inline SVG: lookback curves, and forecasts against what happened."""
+"""The figures of the report as inline SVG: errors by lookback and by step ahead, forecasts against truth."""
 
 from math import ceil
 
@@ -46,23 +46,7 @@ def lookback_curves(cells: pd.DataFrame, styles: dict[str, Style], words: Words)
 
 def _lookback_panel(panel, cells: pd.DataFrame, styles: dict[str, Style]) -> None:
     data = cells.astype({"lookback": float, "mse": float})
-    for name in sorted(data["model"].unique(), key=lambda name: (not styles[name].baseline, name)):
-        style = styles[name]
-        sns.lineplot(
-            data=data[data["model"] == name],
-            x="lookback",
-            y="mse",
-            ax=panel,
-            color=style.colour,
-            marker=style.marker,
-            markersize=7,
-            markeredgecolor=PAPER,
-            markeredgewidth=0.8,
-            linestyle=style.line,
-            linewidth=1.3 if style.baseline else 1.9,
-            errorbar=("pi", 100),
-            err_kws={"linewidth": 0, "alpha": 0.18},
-        )
+    _mse_lines(panel, data, "lookback", styles)
     lookbacks = sorted(data["lookback"].unique())
     panel.set_xscale("log")
     panel.xaxis.set_major_locator(FixedLocator(lookbacks))
@@ -70,6 +54,52 @@ def _lookback_panel(panel, cells: pd.DataFrame, styles: dict[str, Style]) -> Non
     panel.set_xticks(lookbacks, [f"{lookback:.0f}" for lookback in lookbacks])
     panel.set_xlabel("lookback, steps")
     _mse_axis(panel, data["mse"])
+
+
+def _mse_lines(panel, data: pd.DataFrame, x: str, styles: dict[str, Style]) -> None:
+    """Baselines below, then the models; marks are as many as can be told apart."""
+    for name in sorted(data["model"].unique(), key=lambda name: (not styles[name].baseline, name)):
+        style, rows = styles[name], data[data["model"] == name]
+        sns.lineplot(
+            data=rows,
+            x=x,
+            y="mse",
+            ax=panel,
+            color=style.colour,
+            marker=style.marker,
+            markersize=7,
+            markevery=max(1, rows[x].nunique() // 6),
+            markeredgecolor=PAPER,
+            markeredgewidth=0.8,
+            linestyle=style.line,
+            linewidth=1.3 if style.baseline else 1.9,
+            errorbar=("pi", 100),
+            err_kws={"linewidth": 0, "alpha": 0.18},
+        )
+
+
+def step_curves(steps: pd.DataFrame, styles: dict[str, Style], words: Words) -> str:
+    """MSE by step ahead, one line a model.
+
+    Args:
+        steps: of one data set and horizon: model, step, mse; a row a seed.
+        styles: how each model is drawn.
+    """
+    data = steps.astype({"step": float, "mse": float})
+    last = data[data["step"] == data["step"].max()].groupby("model")["mse"].mean().sort_values()
+    ends = [
+        End(styles[name].short, styles[name].colour, data["step"].max(), mse, False)
+        for name, mse in last.items()
+    ]
+    with mpl.rc_context(RC):
+        figure = Figure(figsize=(7.6, 3.8))
+        panel = figure.subplots()
+        _mse_lines(panel, data, "step", styles)
+        panel.set_xlabel("steps ahead")
+        _mse_axis(panel, data["mse"])
+        leave_room(figure, 1, label_room(ends))
+        label_ends(panel, ends)
+        return inline(figure, words.name, words.title, words.description)
 
 
 def _mse_axis(panel, mse: pd.Series) -> None:

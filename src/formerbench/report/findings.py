@@ -65,6 +65,30 @@ def _lookback_finding(content: Content, cells: pd.DataFrame) -> str:
     )
 
 
+def by_step(content: Content, dataset: str, horizon: int) -> list[dict]:
+    """How the error grows with the step ahead, each model at its best lookback; none with a single step."""
+    best = best_of_each_model(content.entries, dataset, horizon)[ENTRY]
+    cells = best.merge(content.tables.steps, on=ENTRY)
+    cells, left_out = _without_outlier(cells[cells["mse"].notna()])
+    if cells["step"].nunique() < 2:
+        return []
+    words = Words(
+        name=f"steps-{slug(dataset)}-{horizon}",
+        title=f"{dataset}, {horizon} steps ahead: {_step_finding(content, cells)}",
+        description="MSE by step ahead, mean over test windows, variates and seeds, one line for each model.",
+    )
+    svg = figures.step_curves(cells, content.styles, words)
+    return [{"title": words.title, "svg": Markup(svg), "left_out": left_out, "horizon": horizon}]
+
+
+def _step_finding(content: Content, cells: pd.DataFrame) -> str:
+    """Who is best at the first step and at the last, and how much is lost between the two."""
+    first, last = int(cells["step"].min()), int(cells["step"].max())
+    mean = cells.groupby(["step", "model"])["mse"].mean()
+    ends = [f"{content.styles[mean[step].idxmin()].label} {mean[step].min():.3f}" for step in (first, last)]
+    return f"lowest MSE at step {first} {ends[0]}, at step {last} {ends[1]}"
+
+
 def duel(content: Content, dataset: str) -> list[dict]:
     """Best other model against best baseline at the shortest horizon: what a transformer buys, to the eye."""
     for horizon in sorted(

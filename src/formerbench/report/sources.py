@@ -5,7 +5,7 @@ import pandas as pd
 from formerbench.analysis.leaderboard import ENTRY, best_of_each_model
 from formerbench.analysis.measured import machines
 from formerbench.report.context import MB, Content, dataset_page, distinct, minute, versions
-from formerbench.report.findings import all_forecasts
+from formerbench.report.findings import all_forecasts, by_step
 from formerbench.report.text import count, three_digits
 
 # What a reader may ask of the study's config, in this order.
@@ -37,6 +37,7 @@ def dataset(content: Content, name: str) -> dict:
         "defects": facts.get("defects") or [],
         "checks": [(_spoken(key), _value(value)) for key, value in (facts.get("checks") or {}).items()],
         "forecasts": [figure for horizon in horizons for figure in all_forecasts(content, name, horizon)],
+        "steps": [figure for horizon in horizons for figure in by_step(content, name, horizon)],
         "variate_tables": [
             table for horizon in horizons if (table := _variate_table(content, variates, name, horizon))
         ],
