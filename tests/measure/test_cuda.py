@@ -9,6 +9,8 @@ from formerbench.cell import run
 from formerbench.grid import Training
 from formerbench.measure.clock import StepClock
 from formerbench.measure.memory import PeakMemory
+from formerbench.measure.sandbox import Sandbox
+from formerbench.measure.work import Work
 
 from ..conftest import make_cell, make_series
 
@@ -56,3 +58,25 @@ def test_a_cell_runs_at_every_precision(tmp_path, precision):
     assert metrics["gpu"]
     assert metrics["mse"] < 1.5
     assert min(metrics[name] for name in ("peak_memory_mb", "step_time_ms", "inference_time_ms")) > 0
+
+
+def test_the_budget_is_the_devices_and_not_the_hosts():
+    work = Work(
+        subject="itransformer",
+        lookback=96,
+        horizon=96,
+        n_variates=512,
+        batch_size=64,
+        phase="train_step",
+        device="cuda",
+        options={"d_model": 256, "n_heads": 8, "d_ff": 1024},
+    )
+    with Sandbox(memory_budget_mb=20_000, time_budget_s=120) as sandbox:
+        enough = sandbox.run(work, seconds=0.2)
+    assert enough.status == "ok", enough.reason
+    peak_mb = enough.columns["peak_memory_mb"]
+    assert peak_mb == pytest.approx(enough.columns["peak_tensor_mb"], rel=0.05)
+    assert peak_mb <= enough.columns["peak_reserved_mb"] < 20_000
+    with Sandbox(memory_budget_mb=peak_mb / 2, time_budget_s=120) as sandbox:
+        short = sandbox.run(work, seconds=0.2)
+    assert short.status == "oom", short.reason

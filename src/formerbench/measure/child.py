@@ -7,7 +7,7 @@ import torch
 
 from formerbench.measure import flops
 from formerbench.measure.load import OtherLoad
-from formerbench.measure.memory import PeakMemory
+from formerbench.measure.memory import PeakMemory, limit_device_memory
 from formerbench.measure.prepare import prepare, rehearse, without_compiler
 from formerbench.measure.stopwatch import steady_times_ms
 from formerbench.measure.tensors import inspect
@@ -17,14 +17,24 @@ from formerbench.models.batch import count_parameters
 Tell = Callable[[dict], None]
 
 
-def measure(work: Work, seconds: float, tell: Tell, *, in_depth: bool, least: int) -> None:
+def measure(
+    work: Work,
+    seconds: float,
+    tell: Tell,
+    *,
+    in_depth: bool,
+    least: int,
+    device_memory_mb: float | None = None,
+) -> None:
     """Measure ``work`` and ``tell`` the columns as they come.
 
     First times and resident memory, undisturbed; then, if ``in_depth``, once more each and slower, the exact
     peak of tensors and the floating-point operations. ``least`` repeats are made in any case. Dicts with
-    ``reached`` say what was begun.
+    ``reached`` say what was begun. To take more than ``device_memory_mb`` of a CUDA device is an error.
     """
     torch.set_num_threads(work.threads)
+    if device_memory_mb is not None:
+        limit_device_memory(device_memory_mb)
     tell({"reached": "rehearsal"})
     rehearse(work)
     load, memory = OtherLoad(), PeakMemory(work.device)

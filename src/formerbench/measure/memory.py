@@ -101,6 +101,12 @@ def keep_freed_memory() -> bool:
     return mallopt is not None and all(mallopt(option, value) == 1 for option, value in _KEEP_FREED.items())
 
 
+def limit_device_memory(mb: float) -> None:
+    """Let this process take so much of the CUDA device and no more, which is a ``torch.OutOfMemoryError``."""
+    total = torch.cuda.get_device_properties("cuda").total_memory
+    torch.cuda.set_per_process_memory_fraction(min(1.0, mb * _MB / total))
+
+
 def load_libraries(device: str) -> None:
     """One tiny training step, so that the code and tables it loads (100 MB) are no part of a later peak."""
     layer = torch.nn.Linear(8, 8, device=device)

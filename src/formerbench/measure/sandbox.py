@@ -47,7 +47,8 @@ class Sandbox:
     On CUDA every measurement has a server of its own. Use it in a ``with`` block.
 
     Args:
-        memory_budget_mb: resident memory above the measurement's baseline at which it is ended.
+        memory_budget_mb: resident memory above the measurement's baseline at which it is ended; on CUDA what
+            its allocator may take of the device.
         time_budget_s: seconds after which it is ended.
     """
 
@@ -68,9 +69,10 @@ class Sandbox:
         ``in_depth`` adds the peak of tensors, the attention kernel and the floating-point operations, for
         which the work is done four times more.
         """
-        return self._ask(
-            {"work": work.as_dict(), "seconds": seconds, "in_depth": in_depth, "least": least}, work.device
-        )
+        request = {"work": work.as_dict(), "seconds": seconds, "in_depth": in_depth, "least": least}
+        if work.device == "cuda":
+            request["device_memory_mb"] = self.memory_budget_mb
+        return self._ask(request, work.device)
 
     def machine(self, device: str, precision: str, threads: int) -> dict:
         """What the machine can do, see :func:`formerbench.measure.machine.peaks`.
@@ -88,8 +90,10 @@ class Sandbox:
         if device == "cuda":
             self._stop()
         server = self._started()
+        # Of a device's memory nobody sees a peak from outside, so that its own allocator keeps the budget.
+        watched_mb = float("inf") if device == "cuda" else self.memory_budget_mb
         server.stdin.write(json.dumps(request).encode() + b"\n")
-        return self._watch(server)
+        return self._watch(server, watched_mb)
 
     def _started(self) -> subprocess.Popen:
         if self._server is None or self._server.poll() is not None:
@@ -109,11 +113,11 @@ class Sandbox:
             self._server.wait()
             self._server = None
 
-    def _watch(self, server: subprocess.Popen) -> Outcome:
+    def _watch(self, server: subprocess.Popen, watched_mb: float) -> Outcome:
         outcome, child, deadline = Outcome(), None, time.monotonic() + self.time_budget_s
         for message in _messages(server.stdout):
             if message is None:
-                if child is not None and self._over_budget(child, deadline, outcome):
+                if child is not None and self._over_budget(child, deadline, watched_mb, outcome):
                     _kill(child)
                     child = None
             elif "pid" in message:
@@ -128,13 +132,13 @@ class Sandbox:
                 outcome.columns |= {key: value for key, value in message.items() if value is not None}
         return replace(outcome, status="failed", reason="the measuring server ended")
 
-    def _over_budget(self, child: int, deadline: float, outcome: Outcome) -> bool:
+    def _over_budget(self, child: int, deadline: float, watched_mb: float, outcome: Outcome) -> bool:
         if time.monotonic() > deadline:
             outcome.status, outcome.reason = "timeout", f"took more than {self.time_budget_s:g} s"
             return True
         baseline_mb = outcome.columns.get("baseline_mb")
-        if baseline_mb is not None and peak_of(child) / _MB - baseline_mb > self.memory_budget_mb:
-            outcome.status, outcome.reason = "oom", f"needed more than {self.memory_budget_mb:g} MB"
+        if baseline_mb is not None and peak_of(child) / _MB - baseline_mb > watched_mb:
+            outcome.status, outcome.reason = "oom", f"needed more than {watched_mb:g} MB"
             return True
         return False
 
