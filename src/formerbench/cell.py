@@ -20,9 +20,10 @@ from formerbench import devices
 from formerbench.checkpoint import StateFolder
 from formerbench.data.series import Series
 from formerbench.data.windows import Scaler, Windows
-from formerbench.errors import StatedError
+from formerbench.errors import StatedError, WriteError
 from formerbench.evaluation import check_shape, evaluate
 from formerbench.grid import Cell
+from formerbench.locks import only_writer
 from formerbench.logs import logger
 from formerbench.measure.clock import median_time_ms
 from formerbench.measure.load import OtherLoad
@@ -48,7 +49,16 @@ def run(cell: Cell, data: Path, folder: Path, source_digest: str, threads: int |
         folder: where the files go; an unfinished earlier run of the same cell there is gone on with.
         source_digest: digest of the code, for the row and for telling whether that run still fits.
         threads: CPU threads that the caller grants; fewer than the cell's are a failure.
+
+    Raises:
+        WriteError: the disk does not take the files; what is in ``folder`` stays.
+        StatedError: another process runs this cell.
     """
+    with only_writer(folder):
+        return _run(cell, data, folder, source_digest, threads)
+
+
+def _run(cell: Cell, data: Path, folder: Path, source_digest: str, threads: int | None) -> dict:
     logger.info("cell %s", cell.folder)
     series = Series.read(data)
     base = {name: getattr(cell, name) for name in ACCURACY_COLUMNS if hasattr(cell, name)}
@@ -90,6 +100,8 @@ def _outcome(cell: Cell, series: Series, state: StateFolder, threads: int | None
         return _without_result("failed", too_few)
     try:
         ended = _train_and_test(cell, series, state)
+    except WriteError:
+        raise
     except (Diverged, StatedError) as error:
         ended = _without_result("failed", str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:

@@ -60,6 +60,7 @@ class StateFolder:
 
     def remove(self) -> None:
         """Forget the state: the cell is done."""
+        self._file.unlink(missing_ok=True)  # first, as it names the others and a kill may come in between
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

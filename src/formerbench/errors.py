@@ -5,6 +5,16 @@ class StatedError(Exception):
     """A failure whose message says what was wanted, what came and what to do; shown without a traceback."""
 
 
+class WriteError(StatedError):
+    """A file that could not be written, which tells nothing about the model: it never becomes a row."""
+
+    @classmethod
+    def of(cls, path, error: OSError) -> "WriteError":
+        """With the path and the system's reason, such as a full disk."""
+        reason = (error.strerror or str(error)).lower()
+        return cls(f"cannot write {path}: {reason}; what was there is kept, so mend that and start again")
+
+
 def nearest(wrong: str, valid) -> str:
     """Return ``" (did you mean 'x'?)"`` for the valid name closest to ``wrong``, or an empty string."""
     from difflib import get_close_matches

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from formerbench.errors import StatedError
+from formerbench.errors import StatedError, WriteError
+from formerbench.lifeline import follow
 
 logger = logging.getLogger("formerbench")
 
@@ -29,8 +30,16 @@ def setup(log_file: Path | None = None, level: int = logging.INFO) -> None:
 
 @contextmanager
 def job_log(log_file: str) -> Iterator[None]:
-    """Log a job to ``log_file``; a stated failure ends it in one line, a bug with its traceback."""
-    setup(Path(log_file))
+    """Log a job to ``log_file``; a stated failure ends it in one line, a bug with its traceback.
+
+    The job ends with the Snakemake that started it.
+    """
+    try:
+        setup(Path(log_file))
+    except OSError as error:
+        sys.exit(f"error: {WriteError.of(log_file, error)}")
+    logging.raiseExceptions = False  # a log on a full disk is short, and not a traceback a line
+    follow()
     try:
         yield
     except StatedError as error:

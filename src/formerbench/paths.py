@@ -1,7 +1,10 @@
 """Where the shipped files are (repository or wheel), and how a file is replaced as a whole."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from formerbench.errors import WriteError
 
 
 def shipped(relative: str) -> Path:
@@ -18,14 +21,34 @@ def evidence_folder(folder: str) -> Path:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write ``content`` to ``path`` so that a reader sees the old file or the new one, never a part.
+
+    Raises:
+        WriteError: the disk is full, or does not let us write; the old file stays.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _keep_names(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise WriteError.of(path, error) from error
+
+
+def _keep_names(folder: Path) -> None:
+    """Have the disk keep what files of ``folder`` are called, also when the power fails."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems cannot
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, content: str) -> None:

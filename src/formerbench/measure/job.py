@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from formerbench import devices
+from formerbench.locks import only_writer
 from formerbench.logs import logger
 from formerbench.measure.longest import Longest, longest
 from formerbench.measure.profile import Profiler, blank_row
@@ -53,7 +54,7 @@ def run(
         seconds, memory_mb = measurement.seconds, measurement.memory_budget_mb
         if measurement.limits is not None:
             seconds, memory_mb = measurement.limits["step_s"], measurement.limits["memory_mb"]
-        with Sandbox(memory_mb, measurement.time_budget_s) as sandbox:
+        with only_writer(folder), Sandbox(memory_mb, measurement.time_budget_s) as sandbox:
             profiler = Profiler(sandbox, seconds, rate, measurement.processes, **columns)
             if measurement.limits is None:
                 found = [profiler.row(work) for work in works]

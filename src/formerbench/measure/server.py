@@ -12,6 +12,7 @@ import traceback
 
 import torch._dynamo  # noqa: F401  (the first optimizer imports it: a second, once instead of each time)
 
+from formerbench.lifeline import end_with_parent
 from formerbench.measure.child import measure
 from formerbench.measure.machine import peaks
 from formerbench.measure.memory import is_lack_of_memory
@@ -20,6 +21,7 @@ from formerbench.measure.work import Work
 
 def main() -> None:
     """Serve until standard input ends."""
+    end_with_parent()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
@@ -30,6 +32,7 @@ def main() -> None:
 
 
 def _run_child(request: dict) -> None:
+    end_with_parent()
     _tell({"pid": os.getpid()})
     code = 0
     try:
