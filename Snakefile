@@ -1,7 +1,9 @@
 from snakemake.utils import min_version
 
 from formerbench.data.registry import find
-from formerbench.grid import cells
+from formerbench.grid import cells, shown_inside
+from formerbench.lifeline import offer
+from formerbench.locks import hold_study
 from formerbench.measurements import measurements
 from formerbench.models import MECHANISMS, class_path
 from formerbench.provenance import (
@@ -11,6 +13,7 @@ from formerbench.provenance import (
     MEASURE_MODULES,
     PREPARE_MODULES,
     cell_digest,
+    inside_digest,
     measurement_digest,
     report_digest,
     source_digest,
@@ -32,6 +35,11 @@ STUDY = checked_study(config)
 DATASETS = {entry.name: entry for entry in checked(lambda: map(find, STUDY.datasets))}
 CELLS = {str(cell.folder): cell for cell in checked(lambda: cells(STUDY))}
 MEASUREMENTS = {str(one.folder): one for one in checked(lambda: measurements(STUDY))}
+offer()
+
+
+onstart:
+    started_alone(STUDY)
 
 
 wildcard_constraints:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
-from formerbench.cell import model_of
 from formerbench.config import load_config
 from formerbench.data.calendar import Step, most_frequent_step, step_of
 from formerbench.data.prepare import named_missing, refuse_unsorted
@@ -20,7 +18,7 @@ from formerbench.data.windows import Scaler, Windows
 from formerbench.errors import StatedError
 from formerbench.evaluation import check_shape, forecasts
 from formerbench.grid import Cell
-from formerbench.results import read_json
+from formerbench.trained import read_metrics, trained_model
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def forecast(folder: Path, source: Path, data: Path | None = None, config: Path 
         StatedError: no such cell, one without a result, data that do not belong to it, or a CSV that lacks
             columns, rows or values, or has another step.
     """
-    metrics = _metrics(folder)
+    metrics = read_metrics(folder)
     cell = Cell.from_dict(metrics["cell"])
     series = _series(folder, metrics, data, cell)
     entry = _entry(cell, series, source, config)
@@ -72,7 +70,7 @@ def forecast(folder: Path, source: Path, data: Path | None = None, config: Path 
     window = _window(cell, series, source, table, step)
     scaler = Scaler.fit(series)
     windows = Windows(window, cell.lookback, cell.horizon, "test", scaler)
-    model = _trained(folder, cell, series, windows.n_marks)
+    model = trained_model(folder, cell, series, windows.n_marks)
     with torch.inference_mode():
         batch, target = windows.batch(torch.tensor([0]))
         point, by_level = forecasts(model, batch)
@@ -82,20 +80,6 @@ def forecast(folder: Path, source: Path, data: Path | None = None, config: Path 
     levels = getattr(model, "quantile_levels", ()) if by_level is not None else ()
     quantiles = {level: scaler.unscale(by_level[0, ..., i].float().numpy()) for i, level in enumerate(levels)}
     return Forecast(entry.date_column, window.timestamps[-cell.horizon :], series.columns, values, quantiles)
-
-
-def _metrics(folder: Path) -> dict:
-    if not (folder / "metrics.json").is_file():
-        raise StatedError(
-            f"there is no cell in {folder}, which has no metrics.json; give a folder such as "
-            "results/quick/accuracy/ETTh1/dlinear/L96_H96/cpu_fp32/seed1"
-        )
-    metrics = read_json(folder / "metrics.json")
-    if metrics["status"] != "ok":
-        raise StatedError(
-            f"the cell in {folder} has no weights: it ended as {metrics['status']} ({metrics['reason']})"
-        )
-    return metrics
 
 
 def _series(folder: Path, metrics: dict, data: Path | None, cell: Cell) -> Series:
@@ -193,16 +177,3 @@ def _window(cell: Cell, series: Series, source: Path, table: Table, step: Step) 
         timestamps=np.concatenate([series.timestamps[train], table.timestamps[first:rows], ahead]),
         splits={"train": (0, length), "test": (test, test + cell.horizon)},
     )
-
-
-def _trained(folder: Path, cell: Cell, series: Series, n_marks: int) -> torch.nn.Module:
-    torch.manual_seed(cell.seed)  # what a model draws when it is built and is no weight
-    model = model_of(cell, series, n_marks)
-    try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
-    except RuntimeError as error:
-        raise StatedError(
-            f"the weights in {folder} do not fit the model: {' '.join(str(error).split())}; was its code "
-            "changed since? Train the cell again"
-        ) from error
-    return model.eval()

@@ -8,7 +8,7 @@ from pathlib import Path
 from formerbench.config import CONFIG_SCHEMA, ModelEntry, Study, check, read_yaml
 from formerbench.data.registry import Entry, find, splits
 from formerbench.errors import StatedError, nearest
-from formerbench.models import all_options, configure, spec
+from formerbench.models import NAIVE, all_options, configure, spec
 from formerbench.models.configs import Shape
 from formerbench.paths import shipped
 
@@ -125,6 +125,21 @@ def _cells(study: Study, entry: Entry, model: ModelEntry, hyper_parameters: dict
             timed=not study.parallel,
             skip=_skip(entry, model, options, lookback, horizon, device, precision),
         )
+
+
+def shown_inside(planned: list[Cell]) -> list[Cell]:
+    """The cells whose inside a report shows: of each data set and model that is trained, one.
+
+    It has the shortest horizon and, of these, the longest lookback; of seeds, devices, precisions the first.
+    """
+    chosen = {}
+    for cell in planned:
+        best = chosen.get((cell.dataset, cell.model))
+        if cell.skip or cell.build_name in NAIVE:
+            continue
+        if best is None or (cell.horizon, -cell.lookback) < (best.horizon, -best.lookback):
+            chosen[cell.dataset, cell.model] = cell
+    return list(chosen.values())
 
 
 def _skip(entry: Entry, model: ModelEntry, options: dict, lookback, horizon, device, precision) -> str | None:

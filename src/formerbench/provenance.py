@@ -50,6 +50,14 @@ MEASURE_MODULES = (
     "models.batch",
     "training_step",
 )
+INSIDE_MODULES = (
+    *CELL_MODULES,
+    "inside.calibration",
+    "inside.explain",
+    "inside.patterns",
+    "inside.views",
+    "trained",
+)
 DOWNLOAD_MODULES = ("data.download", "data.transport")
 PREPARE_MODULES = (
     "data.calendar",
@@ -96,6 +104,11 @@ def cell_digest(class_path: str) -> str:
     Of a user's model, the modules beside it that it imports count, and those of this package's models.
     """
     return _digest_with(CELL_MODULES, class_path)
+
+
+def inside_digest(class_path: str) -> str:
+    """Digest of all code that shows the inside of a cell of the model ``package.module:Class``."""
+    return _digest_with(INSIDE_MODULES, class_path)
 
 
 def measurement_digest(class_path: str) -> str:

@@ -72,6 +72,8 @@ def write_tables(
     write_csv(folder / "truth.csv", results.TRUTH_COLUMNS, truth)
     described = [_dataset(name, columns) for name, columns in datasets.items()]
     (folder / "datasets.json").write_text(json.dumps(described), encoding="utf-8")
+    inside = [_inside(name, model, horizons[0]) for name, model in product(datasets, models)]
+    (folder / "inside.json").write_text(json.dumps([one for one in inside if one]), encoding="utf-8")
     write_scaling(folder, list(scaling), write_csv)
     planned = {
         "study": "first",
@@ -188,6 +190,54 @@ def _steps(cell: dict) -> list[dict]:
         keys | {"step": step} | {name: cell[name] * (0.5 + step / horizon) for name in scores}
         for step in range(1, horizon + 1, 5)
     ]
+
+
+def _inside(dataset: str, model: str, horizon: int) -> dict | None:
+    """One view of each kind, one pattern that is there and one that is not; nothing of untrained models."""
+    if model in ("repeat", "seasonal_naive"):
+        return None
+    axes = {"dataset": dataset, "model": model, "lookback": 336, "horizon": horizon}
+    axes |= {"seed": 1, "device": "cpu", "precision": "fp32"}
+    none = {"views": [], "patterns": [], "calibration": None, "window": None, "from": None}
+    if model == "mine":
+        return axes | none | {"reason": f"it ended as failed {HOSTILE}"}
+    steps = list(range(1, horizon + 1))
+    lines = {"truth": [math.sin(t) for t in steps], HOSTILE: [math.cos(t) for t in steps]}
+    matrix = [[0.6, 0.4], [0.1, 0.9]]
+    names = DATASETS.get(dataset, ["a", "b"])[:2]
+    views = [
+        {"kind": "bars", "key": "bars", "title": "Weights", "y_label": "weight"}
+        | {"labels": ["value", HOSTILE], "values": [0.75, 0.25]},
+        {
+            "kind": "lines",
+            "key": "lines",
+            "title": "Parts",
+            "x": steps,
+            "x_label": "steps",
+            "y_label": "value",
+        }
+        | {"series": lines, "marks": [1, 3]},
+        {"kind": "map", "key": "map", "title": "Attention", "rows": names, "columns": names}
+        | {"row_label": "asks", "column_label": "looked at", "values": matrix},
+    ]
+    patterns = [
+        {"view": "Attention", "name": "self", "what": "weight on itself", "value": 0.75, "chance": 0.5}
+        | {"found": True},
+        {
+            "view": "Attention",
+            "name": "causal",
+            "what": "weight on nothing later",
+            "value": 0.5,
+            "chance": 0.5,
+        }
+        | {"found": False},
+    ]
+    calibration = None
+    if model == "informer":
+        calibration = {"windows": 256, "levels": [0.1, 0.5, 0.9], "below": [0.123, 0.5, 0.8]}
+        calibration |= {"intervals": [{"wanted": 0.8, "got": 0.677}], "crossings": 0.0125}
+    shown = {"views": views, "patterns": patterns, "calibration": calibration, "reason": ""}
+    return axes | shown | {"window": 1000, "from": "2017-01-13 16:00"}
 
 
 def _wave(dataset: str, t: int) -> float:

@@ -122,6 +122,17 @@ def test_train(project):
         assert weights.get_tensor("trend.weight").shape == (12, 24)
 
 
+def test_explain(project):
+    shown = project.root / "results/tiny/inside/mine/dlinear/L24_H12/cpu_fp32/seed1.json"
+    before = json.loads(shown.read_text())
+    shown.unlink()
+    project.snakemake(str(shown.relative_to(project.root)))
+    after = json.loads(shown.read_text())
+    assert after == before
+    assert [view["key"] for view in after["views"]] == ["parts"]
+    assert len(after["views"][0]["series"]["trend"]) == 12
+
+
 def test_collect(project):
     shutil.rmtree(project.root / "results/tiny/tables")
     project.snakemake("results/tiny/tables/accuracy.csv")
@@ -134,6 +145,7 @@ def test_collect(project):
         "forecasts.csv",
         "truth.csv",
         "datasets.json",
+        "inside.json",
         "study.json",
     }
     assert json.loads((tables / "study.json").read_text())["planned_cells"] == 3

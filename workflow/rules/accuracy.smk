@@ -21,3 +21,24 @@ rule train:
         device_problem=device_problem,
     script:
         "../scripts/train.py"
+
+
+rule explain:
+    input:
+        metrics="results/{study}/accuracy/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}/metrics.json",
+        weights="results/{study}/accuracy/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}/model.safetensors",
+        series="results/{study}/data/{dataset}/series.safetensors",
+    output:
+        "results/{study}/inside/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}.json",
+    log:
+        "results/{study}/logs/explain/{dataset}/{model}/L{lookback}_H{horizon}/{device}_{precision}/seed{seed}.log",
+    conda:
+        "../../environment.yml"
+    threads: STUDY.threads
+    resources:
+        bench_slot=slot(),
+        mem_mb=cell_memory,
+    params:
+        code=code_of_inside,
+    script:
+        "../scripts/explain.py"

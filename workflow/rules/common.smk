@@ -21,6 +21,11 @@ def checked_study(config):
     return checked(lambda: [Study.from_config(config)])[0]
 
 
+def started_alone(study):
+    """End Snakemake in one line if another one runs the study, or its results cannot be written."""
+    checked(lambda: [hold_study(study.study)])
+
+
 def one_of(names):
     """A regular expression for exactly these names."""
     return "|".join(re.escape(name) for name in names)
@@ -76,6 +81,12 @@ def the_measurement(wildcards):
     return MEASUREMENTS[folder.format(w=wildcards)]
 
 
+def code_of_inside(wildcards):
+    """Digest of the code that shows the inside of the cell."""
+    model = next(model for model in STUDY.models if model.name == wildcards.model)
+    return inside_digest(model.class_path or class_path(model.name))
+
+
 def measurement_of(wildcards):
     """The measurement that a folder belongs to, as plain values."""
     return the_measurement(wildcards).as_dict()
@@ -129,6 +140,14 @@ def of_cells(file):
     return [f"results/{STUDY.study}/{folder}/{file}" for folder in CELLS]
 
 
+def of_inside():
+    """What the report shows of the inside of trained models."""
+    return [
+        f"results/{STUDY.study}/inside/{cell.folder.relative_to('accuracy')}.json"
+        for cell in shown_inside(list(CELLS.values()))
+    ]
+
+
 def of_measurements(file):
     """The path of ``file`` in the folder of every measurement."""
     return [f"results/{STUDY.study}/{folder}/{file}" for folder in MEASUREMENTS]
@@ -170,10 +189,16 @@ def dataset_pages(study):
     return [f"results/{study}/report/dataset-{name}.html" for name in DATASETS]
 
 
+def model_pages(study):
+    """The report's page of every model of the study that is trained; ``study`` may be a wildcard."""
+    names = dict.fromkeys(cell.model for cell in shown_inside(list(CELLS.values())))
+    return [f"results/{study}/report/model-{name}.html" for name in names]
+
+
 def report_pages():
     """All pages of the report."""
     pages = [
         f"results/{STUDY.study}/report/{page}.html"
         for page in ("index", "accuracy", "scaling", "decision", "claims", "provenance")
     ]
-    return pages + dataset_pages(STUDY.study)
+    return pages + dataset_pages(STUDY.study) + model_pages(STUDY.study)

@@ -6,6 +6,7 @@ rule report:
         "results/{study}/tables/forecasts.csv",
         "results/{study}/tables/truth.csv",
         "results/{study}/tables/datasets.json",
+        "results/{study}/tables/inside.json",
         "results/{study}/tables/study.json",
         "results/{study}/tables/scaling.csv",
         "results/{study}/tables/scaling_repeats.csv",
@@ -20,6 +21,7 @@ rule report:
         "results/{study}/report/claims.html",
         "results/{study}/report/provenance.html",
         dataset_pages("{study}"),
+        model_pages("{study}"),
     log:
         "results/{study}/logs/report.log",
     localrule: True

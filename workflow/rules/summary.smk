@@ -3,6 +3,7 @@ rule collect:
         metrics=of_cells("metrics.json"),
         series=of_datasets("series.safetensors"),
         facts=of_datasets("dataset.json"),
+        inside=of_inside(),
     output:
         "results/{study}/tables/accuracy.csv",
         "results/{study}/tables/accuracy.parquet",
@@ -11,6 +12,7 @@ rule collect:
         "results/{study}/tables/forecasts.csv",
         "results/{study}/tables/truth.csv",
         "results/{study}/tables/datasets.json",
+        "results/{study}/tables/inside.json",
         "results/{study}/tables/study.json",
     log:
         "results/{study}/logs/collect.log",

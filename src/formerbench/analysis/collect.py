@@ -2,9 +2,11 @@
 
 ``accuracy`` (CSV and Parquet) has a row a cell; ``variates.csv`` a row a (cell, variate); ``steps.csv`` a row
 a (cell, step ahead), at most 48 of a cell; ``forecasts.csv`` and ``truth.csv`` the test windows that a report
-shows; ``datasets.json`` the data sets; ``study.json`` the config.
+shows; ``datasets.json`` the data sets; ``inside.json`` what trained models show of their inside;
+``study.json`` the config.
 """
 
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +16,7 @@ import polars as pl
 
 from formerbench.data.series import Series
 from formerbench.errors import StatedError
-from formerbench.paths import write_text
+from formerbench.paths import write_bytes, write_text
 from formerbench.results import (
     ACCURACY_COLUMNS,
     AXES,
@@ -33,12 +35,15 @@ _MOST_STEPS = 48  # a curve needs no more, and a study has thousands of cells
 _TYPES = {str: pl.String, int: pl.Int64, float: pl.Float64, bool: pl.Boolean}
 
 
-def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: Path) -> None:
+def collect(
+    metrics: Iterable[Path], data: Iterable[Path], inside: Iterable[Path], study: dict, tables: Path
+) -> None:
     """Write the tables of a study into the folder ``tables``.
 
     Args:
         metrics: ``metrics.json`` of every cell; the rows keep this order.
         data: folder of every prepared data set.
+        inside: files of :func:`formerbench.inside.explain.explain`.
         study: the config as plain values.
 
     Raises:
@@ -47,8 +52,7 @@ def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: 
     cells = [checked(read_json(path), path, ACCURACY_COLUMNS) for path in metrics]
     accuracy = frame([[cell[name] for name in ACCURACY_COLUMNS] for cell in cells], ACCURACY_COLUMNS)
     write_text(tables / "accuracy.csv", accuracy.write_csv())
-    tables.mkdir(parents=True, exist_ok=True)
-    accuracy.write_parquet(tables / "accuracy.parquet")
+    write_bytes(tables / "accuracy.parquet", parquet(accuracy))
     series = {one.name: one for one in map(Series.read, data)}
     first_seed = [cell for cell in cells if cell["status"] == "ok" and cell["seed"] == study["seeds"][0]]
     write_text(tables / "variates.csv", _variates(cells, series).write_csv())
@@ -57,6 +61,7 @@ def collect(metrics: Iterable[Path], data: Iterable[Path], study: dict, tables: 
     write_text(tables / "truth.csv", _truth(first_seed, series).write_csv())
     described = [read_json(Path(folder) / "dataset.json") for folder in data]
     write_text(tables / "datasets.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")
+    write_text(tables / "inside.json", json.dumps(list(map(read_json, inside)), ensure_ascii=False) + "\n")
     write_json(tables / "study.json", study | {"planned_cells": len(cells)})
 
 
@@ -129,3 +134,10 @@ def _truth(cells: list[dict], series: dict[str, Series]) -> pl.DataFrame:
 def frame(rows: list, columns: dict[str, type]) -> pl.DataFrame:
     """A typed frame of ``rows``, each the values of ``columns`` in their order."""
     return pl.DataFrame(rows, schema={name: _TYPES[kind] for name, kind in columns.items()}, orient="row")
+
+
+def parquet(table: pl.DataFrame) -> bytes:
+    """A Parquet file of ``table``."""
+    content = io.BytesIO()
+    table.write_parquet(content)
+    return content.getvalue()

@@ -8,8 +8,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from formerbench.analysis.collect import checked, frame
-from formerbench.paths import write_text
+from formerbench.analysis.collect import checked, frame, parquet
+from formerbench.paths import write_bytes, write_text
 from formerbench.results import REPEAT_COLUMNS, SCALING_AXES, SCALING_COLUMNS, read_json
 
 
@@ -35,7 +35,7 @@ def collect_scaling(profiles: Iterable[Path], machines: Iterable[Path], tables: 
     tables.mkdir(parents=True, exist_ok=True)
     scaling = frame(rows, SCALING_COLUMNS)
     write_text(tables / "scaling.csv", scaling.write_csv())
-    scaling.write_parquet(tables / "scaling.parquet")
+    write_bytes(tables / "scaling.parquet", parquet(scaling))
     write_text(tables / "scaling_repeats.csv", frame(repeats, REPEAT_COLUMNS).write_csv(float_precision=4))
     described = [read_json(path) for path in machines]
     write_text(tables / "machine.json", json.dumps(described, indent=1, ensure_ascii=False) + "\n")

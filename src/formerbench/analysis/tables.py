@@ -40,6 +40,7 @@ class Tables:
     Attributes:
         study: ``study.json``: what was planned.
         datasets: ``datasets.json``: one dictionary a data set, in the study's order.
+        inside: ``inside.json``: what trained models show, one dictionary a data set and model.
         accuracy: one row a cell, columns ``formerbench.results.ACCURACY_COLUMNS``.
         variates: errors of each variate of each cell that ended ok.
         steps: errors of each step ahead, or of steps spread evenly, of each cell that ended ok.
@@ -52,6 +53,7 @@ class Tables:
 
     study: dict
     datasets: list[dict]
+    inside: list[dict]
     accuracy: pd.DataFrame
     variates: pd.DataFrame
     steps: pd.DataFrame
@@ -72,6 +74,7 @@ def read(folder: Path) -> Tables:
     return Tables(
         study=_read_json(folder / "study.json"),
         datasets=_read_json(folder / "datasets.json"),
+        inside=_read_json(folder / "inside.json"),
         accuracy=_with_status(folder / "accuracy.csv", ACCURACY_COLUMNS),
         variates=_read_csv(folder / "variates.csv", VARIATE_COLUMNS),
         steps=_read_csv(folder / "steps.csv", STEP_COLUMNS),

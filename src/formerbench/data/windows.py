@@ -67,7 +67,7 @@ class Windows:
                 f"{series.name}: the {split} split has {end - first} rows, too few for a window of "
                 f"lookback {lookback} and horizon {horizon}; shorten one of the two"
             )
-        self.lookback, self.horizon = lookback, horizon
+        self.lookback, self.horizon, self.mark_kind = lookback, horizon, mark_kind
         self.entities = torch.as_tensor(series.entities, device=device)
         rows = slice(self.first, end)
         self._values = _rolled(scaler.scale(series.values[rows]), lookback + horizon, device)

@@ -113,6 +113,7 @@ def shared(content: Content) -> dict:
             {"href": "scaling.html", "title": "Scaling"},
             {"href": "decision.html", "title": "Decision"},
             {"href": "claims.html", "title": "Claims"},
+            *([{"href": "index.html#models", "title": "Models"}] if content.tables.inside else []),
             *([{"href": "index.html#data", "title": "Data sets"}] if content.dataset_names else []),
             {"href": "provenance.html", "title": "Provenance"},
         ],

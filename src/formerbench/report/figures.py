@@ -95,6 +95,7 @@ def step_curves(steps: pd.DataFrame, styles: dict[str, Style], words: Words) -> 
         figure = Figure(figsize=(7.6, 3.8))
         panel = figure.subplots()
         _mse_lines(panel, data, "step", styles)
+        panel.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         panel.set_xlabel("steps ahead")
         _mse_axis(panel, data["mse"])
         leave_room(figure, 1, label_room(ends))

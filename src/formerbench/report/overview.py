@@ -3,6 +3,7 @@
 from formerbench.report.boards import board, winner
 from formerbench.report.context import Content, dataset_page
 from formerbench.report.cost import cost, coverage, unscored
+from formerbench.report.model import model_names, model_page
 from formerbench.report.scaling import findings
 from formerbench.report.scaling_protocol import banners
 from formerbench.report.text import answers, count, listed
@@ -28,6 +29,7 @@ def overview(content: Content) -> dict:
         "cost": cost(content),
         "coverage": coverage(content),
         "unscored": unscored(content),
+        "models": [(content.styles[name], model_page(name)) for name in model_names(content)],
         "datasets": [_dataset(content.facts(name), name) for name in names],
     }
 

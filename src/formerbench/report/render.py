@@ -12,6 +12,7 @@ from formerbench.report.accuracy import accuracy
 from formerbench.report.claims import claims
 from formerbench.report.context import Content, dataset_page, inlined, shared
 from formerbench.report.decision import decision
+from formerbench.report.model import model, model_names, model_page
 from formerbench.report.overview import overview
 from formerbench.report.scaling import scaling
 
@@ -20,8 +21,8 @@ def render(tables: Path, report: Path, evidence: Iterable[Path] = ()) -> Path:
     """Write the pages of a study into the folder ``report``.
 
     They are ``index.html``, ``accuracy.html``, ``scaling.html``, ``decision.html``, ``claims.html``,
-    ``provenance.html`` and ``dataset-<name>.html``; they link to the CSV files as ``../tables/*.csv``. The
-    same tables give the same bytes.
+    ``provenance.html``, ``dataset-<name>.html`` and ``model-<name>.html``; they link to the tables
+    as ``../tables/*``. The same tables give the same bytes.
 
     Args:
         tables: the study's tables, as :mod:`formerbench.analysis.tables` describes them.
@@ -51,11 +52,17 @@ def render(tables: Path, report: Path, evidence: Iterable[Path] = ()) -> Path:
     }
     for name in content.dataset_names:
         pages[dataset_page(name)] = ("dataset.html.j2", lambda name=name: sources.dataset(content, name))
+    for name in model_names(content):
+        pages[model_page(name)] = ("model.html.j2", lambda name=name: model(content, name))
     for file, (template, variables) in pages.items():
-        here = "index.html#data" if template == "dataset.html.j2" else file
+        here = _SECTIONS.get(template, file)
         html = environment.get_template(template).render(everywhere | variables(), here=here)
         write_text(Path(report) / file, html)
     return Path(report) / "index.html"
+
+
+# The place of the first page that lists the pages of these templates.
+_SECTIONS = {"dataset.html.j2": "index.html#data", "model.html.j2": "index.html#models"}
 
 
 def _environment() -> Environment:
