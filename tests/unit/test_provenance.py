@@ -83,6 +83,7 @@ def test_the_module_lists_leave_nothing_out_that_cells_execute():
         "devices": "whether a device is there is a parameter of its own",
         "errors": "only words",
         "grid": "values reach a cell through its settings",
+        "lifeline": "ends with Snakemake, computes nothing",
         "locks": "who may write, and not what",
         "logs": "only words",
         "measurements": "values reach a measurement through its settings",

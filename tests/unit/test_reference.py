@@ -1,7 +1,7 @@
 """The committed evidence: whole rows of clean commits, close to what others published."""
 
 import csv
-from statistics import mean
+from statistics import mean, stdev
 
 import pytest
 
@@ -10,8 +10,15 @@ from formerbench.results import ACCURACY_COLUMNS
 
 from ..project import REPOSITORY
 
-# ETTh1 at H=96: (lookback, MSE), of the re-run with every test window where there is one, else of the paper.
-OTHERS = {"patchtst": (336, 0.385), "itransformer": (96, 0.386), "dlinear": (336, 0.384)}
+# ETTh1 at H=96: (lookback, MSE) of the paper.
+PUBLISHED = {
+    "patchtst": (336, 0.375),
+    "itransformer": (96, 0.386),
+    "dlinear": (336, 0.375),
+    "fedformer": (96, 0.376),
+    "autoformer": (96, 0.449),
+    "informer": (96, 0.865),
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +38,10 @@ def test_rows_are_whole_and_say_where_they_come_from(rows):
         assert row["data_sha256"] in entry.accepted
 
 
-@pytest.mark.parametrize("model", OTHERS)
-def test_official_settings_come_within_three_percent(rows, model):
-    lookback, mse = OTHERS[model]
-    ours = [float(row["mse"]) for row in rows if (row["model"], row["lookback"]) == (model, str(lookback))]
-    assert len(ours) >= 2
-    assert mean(ours) == pytest.approx(mse, rel=0.03)
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_official_settings_reach_what_was_published_within_three_percent_or_the_noise(rows, model):
+    lookback, mse = PUBLISHED[model]
+    wanted = {"model": model, "lookback": str(lookback), "device": "cuda"}
+    ours = [float(row["mse"]) for row in rows if wanted.items() <= row.items()]
+    assert len(ours) == 3
+    assert mean(ours) == pytest.approx(mse, abs=max(0.03 * mse, 2 * stdev(ours)))

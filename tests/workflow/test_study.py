@@ -24,7 +24,7 @@ def rows(project):
 
 def test_the_first_run_makes_everything(finished):
     once = dict.fromkeys(("prepare", "describe", "collect", "collect_scaling", "report"), 1)
-    assert jobs(finished.output) == {"train": 3, **once}
+    assert jobs(finished.output) == {"train": 3, "explain": 2, **once}
     table = rows(finished)
     assert list(table[0]) == list(ACCURACY_COLUMNS)
     assert [(row["model"], row["status"]) for row in table] == [
@@ -33,7 +33,7 @@ def test_the_first_run_makes_everything(finished):
         ("drift", "ok"),
     ]
     report = finished.root / "results/tiny/report"
-    pages = {f"{name}.html" for name in (*PAGES, "dataset-mine")}
+    pages = {f"{name}.html" for name in (*PAGES, "dataset-mine", "model-dlinear", "model-drift")}
     assert {page.name for page in report.iterdir()} == pages
     assert f"{float(table[1]['mse']):.3f}" in (report / "index.html").read_text()
 
@@ -68,12 +68,18 @@ RERUNS = {
         write(models=[*STUDY["models"], "seasonal_naive"]),
         {"train": 1, "collect": 1, "report": 1},
     ),
-    "a new lookback": (write(lookbacks=[24, 36]), {"train": 3, "collect": 1, "report": 1}),
+    "a new lookback": (
+        write(lookbacks=[24, 36]),
+        {"train": 3, "explain": 2, "collect": 1, "report": 1},
+    ),
     "a hyper-parameter of one model": (
         write(settings={"dlinear": {"model": {"kernel": 5}}}),
-        {"train": 1, "collect": 1, "report": 1},
+        {"train": 1, "explain": 1, "collect": 1, "report": 1},
     ),
-    "the budget": (write(budget={"steps": 6}), {"train": 3, "collect": 1, "report": 1}),
+    "the budget": (
+        write(budget={"steps": 6}),
+        {"train": 3, "explain": 2, "collect": 1, "report": 1},
+    ),
     "the title": (write(title="Other"), {"collect": 1, "report": 1}),
     "code of one model": (
         edit(
@@ -81,25 +87,25 @@ RERUNS = {
             "return sum(self.parts(batch))",
             "return 1.0 * sum(self.parts(batch))",
         ),
-        {"train": 1, "collect": 1, "report": 1},
+        {"train": 1, "explain": 1, "collect": 1, "report": 1},
     ),
     "the user's own model": (
         edit("my_models.py", "self.scale * slope", "2 * self.scale * slope"),
-        {"train": 1, "collect": 1, "report": 1},
+        {"train": 1, "explain": 1, "collect": 1, "report": 1},
     ),
     "code of all cells": (
         edit("src/formerbench/training_step.py", "set_to_none=True", "set_to_none=False"),
-        {"train": 3, "collect": 1, "report": 1},
+        {"train": 3, "explain": 2, "collect": 1, "report": 1},
     ),
     "a docstring": (edit("src/formerbench/training.py", '"""Training: ', '"""About training: '), {}),
     "a template": (edit("src/formerbench/report/templates/index.html.j2", "</h1>", " </h1>"), {"report": 1}),
     "code of the preparation": (
         edit("src/formerbench/data/prepare.py", "NAMED_CELLS = 3", "NAMED_CELLS = 4"),
-        {"prepare": 1, "describe": 1, "train": 3, "collect": 1, "report": 1},
+        {"prepare": 1, "describe": 1, "train": 3, "explain": 2, "collect": 1, "report": 1},
     ),
     "the data": (
         lambda project: project.write_data(seed=1),
-        {"prepare": 1, "describe": 1, "train": 3, "collect": 1, "report": 1},
+        {"prepare": 1, "describe": 1, "train": 3, "explain": 2, "collect": 1, "report": 1},
     ),
     "what is said of the data": (
         write(datasets=[STUDY["datasets"][0] | {"licence": "mine", "horizons": [12, 24]}]),
