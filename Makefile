@@ -24,7 +24,9 @@ report: $(VENV)/installed
 	  esac; \
 	fi; \
 	$(BIN)/snakemake --configfile "$$config" --quiet rules host reason && \
-	$(BIN)/formerbench plan "$$config" --report
+	report=$$($(BIN)/formerbench plan "$$config" --report) && \
+	$(BIN)/snakemake --configfile "$$config" --quiet all --report "$$(dirname "$${report#Report: }")/snakemake.html" && \
+	echo "$$report"
 
 # Time and memory by length; with nothing else running. Other sizes: make scaling CONFIG=config/scaling-review.yaml
 scaling:

@@ -164,7 +164,7 @@ def test_nothing_is_asked_of_the_network_and_every_link_leads_somewhere(report):
         assert not re.search(r"""(?:src|href)=["'](?:https?:)?//|@import|url\(["']?http""", rest)
         assert all(reference.startswith(("#", "data:")) for reference in page.references)
         for link in page.links:
-            if papers.fullmatch(f'<a href="{link}">'):
+            if papers.fullmatch(f'<a href="{link}">') or link == "snakemake.html":  # of `make report`
                 continue
             file, _, anchor = link.partition("#")
             target = (path.parent / file) if file else path

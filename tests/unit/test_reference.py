@@ -5,6 +5,7 @@ from statistics import mean, stdev
 
 import pytest
 
+from formerbench.analysis.tables import read_evidence
 from formerbench.data.registry import find, splits
 from formerbench.results import ACCURACY_COLUMNS
 
@@ -21,14 +22,41 @@ PUBLISHED = {
 }
 
 
-@pytest.fixture(scope="module")
-def rows():
-    with (REPOSITORY / "results/reference/accuracy.csv").open() as file:
+REFERENCE = REPOSITORY / "results/reference"
+
+
+def cells(path):
+    with path.open() as file:
         return list(csv.DictReader(file))
 
 
-def test_rows_are_whole_and_say_where_they_come_from(rows):
-    for row in rows:
+@pytest.fixture(scope="module")
+def rows():
+    return cells(REFERENCE / "accuracy.csv")
+
+
+def places(table):
+    """Folders with a table: this project's own, and one a machine that others sent."""
+    return sorted(path.parent for path in REFERENCE.rglob(table))
+
+
+@pytest.mark.parametrize("folder", places("scaling.csv"), ids=lambda folder: folder.name)
+def test_measurements_are_whole_and_say_where_they_come_from(folder):
+    evidence = read_evidence(folder)
+    rows = evidence.scaling
+    assert len(rows)
+    assert rows["git_commit"].str.len().eq(40).all()
+    assert (rows["git_dirty"] == False).all()  # noqa: E712  (a missing value is not clean)
+    assert (rows["cpu"] != "").all()
+    assert (rows.loc[rows["device"] == "cuda", "gpu"] != "").all()
+    assert rows.loc[rows["status"] == "ok", "time_ms"].gt(0).all()
+    assert len(evidence.scaling_repeats)
+    assert {one["device"] for one in evidence.machine} == set(rows["device"])
+
+
+@pytest.mark.parametrize("folder", places("accuracy.csv"), ids=lambda folder: folder.name)
+def test_cells_are_whole_and_say_where_they_come_from(folder):
+    for row in cells(folder / "accuracy.csv"):
         assert list(row) == list(ACCURACY_COLUMNS)
         entry = find(row["dataset"])
         first, end = splits(entry, entry.rows)["test"]

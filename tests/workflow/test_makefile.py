@@ -46,6 +46,7 @@ def test_report_prints_the_path_last_when_nothing_is_to_be_done(make):
     assert done.returncode == 0, done.stdout
     assert "Nothing to be done" in done.stdout
     assert done.stdout.splitlines()[-1] == f"Report: {make.root}/results/tiny/report/index.html"
+    assert "collect_scaling" in (make.root / "results/tiny/report/snakemake.html").read_text()
 
 
 def test_report_falls_back_to_generated_data_and_says_so(make, tmp_path):
