@@ -8,7 +8,8 @@ import pytest
 from test_browser import browser, opened  # noqa: F401
 
 from formerbench.analysis.knowledge import COSTS
-from formerbench.analysis.recommendation import answer
+from formerbench.analysis.recommendation import Query, answer, cost
+from formerbench.report.form import span
 from formerbench.report.text import three_digits
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
@@ -72,3 +73,23 @@ def test_the_form_shows_what_is_asked(page):
 def test_numbers_look_alike_in_both(page):
     values = [0, 0.00012345, 0.0456, 0.5, 1, 12.345, 99.96, 1234.6, 98765.4]
     assert page.evaluate("(values) => values.map(said)", values) == [three_digits(v) for v in values]
+
+
+def test_costs_at_a_typed_length_are_those_of_python(browser, report):  # noqa: F811
+    with opened(browser, (report / "scaling.html").as_uri()) as page:
+        known = json.loads(page.locator("#curves").text_content())
+        shown = page.locator("#at-length tbody")
+        before = shown.inner_text()
+        for lookback in (1, 96, 777, 1_000_000):
+            page.locator("#length [name=lookback]").fill(str(lookback))
+            asked = Query(lookback=lookback, horizon=1, n_variates=1)
+            for model, curves in known["curves"]["cpu"].items():
+                wanted = [span(cost(curves.get(name), asked)) for name in known["columns"]]
+                assert shown.locator(f"tr[data-model={model}] td").all_inner_texts() == wanted
+            beyond = page.locator("#beyond").inner_text()
+            assert ("was measured" in beyond) == (lookback > known["last"]["cpu"])
+        page.locator("#length button").click()
+        page.wait_for_function(
+            "before => document.querySelector('#at-length tbody').innerText === before", arg=before
+        )
+        assert page.problems == []

@@ -161,7 +161,7 @@ def test_hostile_names_and_reasons_stay_text(tmp_path):
     lost = [row | {"status": "oom", "reason": HOSTILE, "reached": HOSTILE} for row in rows[:3]]
     other = [row | {"subject": '\', "x" $a$ \\frac{1', "experiment": "mechanism"} for row in rows[:6]]
     page = page_of(tmp_path, lost + rows[3:] + other)
-    assert page.tags.count("script") == 1
+    assert page.tags.count("script") == 3  # the form of any length brings its data and a script
     assert HOSTILE not in page.html
     assert "&lt;script&gt;alert(1)" in page.html
     assert len(page.ids) == len(set(page.ids))
@@ -278,3 +278,25 @@ def test_the_machine_and_the_budgets_are_in_the_protocol(tmp_path):
     assert "8,000 MB; 300 s in all; for the longest lookback 4000 MB and 5 s a step" in words
     assert "Example CPU 3000 fp32, 2 threads: 120 GFLOP/s, copies 21 GB/s" in words
     assert "d_model 64, heads 4" in words
+
+
+def test_costs_at_a_length_that_was_not_measured_lie_between_its_neighbours(tables, report):
+    (at,) = (t["rows"] for t in Page(report / "scaling.html").tables if "Training, MB" in str(t["rows"][0]))
+    rows = pd.read_csv(tables / "scaling.csv")
+    rows = rows[
+        (rows["experiment"] == "lookback") & (rows["phase"] == "train_step") & (rows["status"] == "ok")
+    ]
+    longest, between = sorted(rows["lookback"].unique())[-2:], 0
+    for row in at[1:]:
+        label, step = row[0]["text"], float(row[1]["text"].split()[0].replace(",", ""))
+        own = rows[rows["subject"] == label.lower()]
+        times = own.loc[own["lookback"].isin(longest), "time_ms"]
+        if len(times) == 2:
+            assert min(times) < step < max(times)
+            between += 1
+    assert between >= 2
+
+
+def test_too_few_lengths_make_no_form(tmp_path):
+    rows = [row for row in rows_of() if row["lookback"] in LENGTHS[:2]]
+    assert "At your length" not in words_of(page_of(tmp_path, rows))

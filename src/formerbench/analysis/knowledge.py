@@ -50,16 +50,16 @@ def knowledge(
             break
     else:
         name, settings = None, []
-    places = _places(measured)
+    places = first_places(measured)
     scored = {model for one in settings for model in one["scores"]}
-    costs = {device: _costs(rows) for device, rows in places.items()}
+    costs = {device: curves(rows, COSTS) for device, rows in places.items()}
     found = {
         "scores_of": name,
         "models": sorted(scored.union(*costs.values())),
         "settings": settings,
         "costs": costs,
         "machines": {device: rows["machine"].iloc[0] for device, rows in places.items()},
-        "sizes": {device: _sizes(rows) for device, rows in places.items()},
+        "sizes": {device: sizes(rows) for device, rows in places.items()},
         "rate": None,
     }
     return found | {"rate": _rate(found)}
@@ -102,7 +102,7 @@ def _rate(found: dict) -> float | None:
     return covering(errors)
 
 
-def _places(measured: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def first_places(measured: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Rows of each device in fp32, of the first study and machine that timed enough lookbacks for a curve."""
     rows = good(measured, "lookback")
     lengths = rows.groupby(["evidence", "machine", "device", "precision"])["lookback"].transform("nunique")
@@ -116,24 +116,27 @@ def _places(measured: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _sizes(rows: pd.DataFrame) -> dict:
+def sizes(rows: pd.DataFrame) -> dict:
+    """What the costs of one place are of: horizon, variates, batch size and the models' widths."""
     rows = good(rows, "lookback")
     found = {name: int(rows[name].iloc[0]) for name in ("horizon", "n_variates", "batch_size")}
     return found | {"d_model": sorted({int(width) for width in rows["d_model"].dropna()})}
 
 
-def _costs(rows: pd.DataFrame) -> dict:
+def curves(rows: pd.DataFrame, costs: Mapping[str, tuple[str, str]]) -> dict[str, dict]:
+    """Curves by model and cost of one place's ``rows``, none where there are too few lengths.
+
+    ``costs`` names the (quantity, phase) of each.
+    """
     found: dict = {}
-    for cost, (quantity, phase) in COSTS.items():
+    for cost, (quantity, phase) in costs.items():
         errors = past_errors(rows, quantity)
         for key, series in series_of(rows[rows["phase"] == phase], quantity).items():
+            model, lengths = key[0], series["lookback"].to_numpy(float)
             try:
-                curve = fit_parts(
-                    series["lookback"].to_numpy(float), series[quantity].to_numpy(float), quantity
-                )
+                curve = fit_parts(lengths, series[quantity].to_numpy(float), quantity, model)
             except StatedError:
                 continue  # too few lengths: the cost is not known
-            model = key[0]
             grown = _by_variates(rows, model, quantity, phase, int(series["n_variates"].iloc[0]))
             found.setdefault(model, {})[cost] = _plain(curve, errors, grown)
     return found

@@ -99,8 +99,8 @@ def _candidate(knowledge: dict, model: str, query: Query, distances: list[float]
         "low": None,
         "high": None,
         "noise": None,
-        "latency_ms": _cost(costs.get("latency_ms"), query),
-        "memory_mb": _cost(costs.get("memory_mb"), query),
+        "latency_ms": cost(costs.get("latency_ms"), query),
+        "memory_mb": cost(costs.get("memory_mb"), query),
     }
     if cells:
         scores = [knowledge["settings"][i]["scores"][model] for i in cells]
@@ -144,7 +144,7 @@ def _nearest(settings: list[dict], model: str, distances: list[float]) -> tuple[
     return [i for far, i in there if far <= least + 1e-9], least
 
 
-def _cost(curve: dict | None, query: Query) -> dict | None:
+def cost(curve: dict | None, query: Query) -> dict | None:
     """Cost at the lookback, times how it grew with the variates where that was measured."""
     if curve is None:
         return None

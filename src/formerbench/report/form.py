@@ -23,7 +23,7 @@ def form(content: Content) -> dict:
         "protocol": _protocol(known),
         "rows": [_row(one, known, styles) for one in found["candidates"]],
         "data": {"knowledge": known, "labels": labels, "words": WORDS},
-        "script": inlined("recommend.js", "form.js"),
+        "script": inlined("cost.js", "words.js", "recommend.js", "form.js"),
     }
 
 
@@ -75,16 +75,18 @@ def _protocol(known: dict) -> str:
         else:
             words.append("Intervals hold 90 % of the cells when each is answered from all others.")
     for device, sizes in sorted(known["sizes"].items()):
-        words.append(
-            f"Costs on {device}: {known['machines'][device]}, {_widths(sizes)}{sizes['horizon']} steps "
-            f"ahead, batches of {sizes['batch_size']}, {sizes['n_variates']} variates{_grown(known, device)}."
-        )
+        of = size_words(known["machines"][device], sizes)
+        words.append(f"Costs on {device}: {of}{_grown(known, device)}.")
     return " ".join(words)
 
 
-def _widths(sizes: dict) -> str:
-    """Costs are of these widths, whatever the widths of the cells that were scored."""
-    return f"d_model {listed([str(width) for width in sizes['d_model']])}, " if sizes["d_model"] else ""
+def size_words(machine: str, sizes: dict) -> str:
+    """What costs are of, whatever the sizes of the cells that were scored."""
+    widths = f"d_model {listed([str(width) for width in sizes['d_model']])}, " if sizes["d_model"] else ""
+    return (
+        f"{machine}, {widths}{sizes['horizon']} steps ahead, batches of {sizes['batch_size']}, "
+        f"{sizes['n_variates']} variates"
+    )
 
 
 def _grown(known: dict, device: str) -> str:
@@ -101,15 +103,16 @@ def _row(one: dict, known: dict, styles: dict) -> dict:
         "model": one["model"],
         "style": styles[one["model"]],
         "out": bool(one["against"]),
-        "error": _span(error),
-        "latency": _span(one["latency_ms"]),
-        "memory": _span(one["memory_mb"]),
+        "error": span(error),
+        "latency": span(one["latency_ms"]),
+        "memory": span(one["memory_mb"]),
         "cells": "; ".join(f"{c['dataset']} L={c['lookback']} H={c['horizon']}" for c in cells) or "none",
         "verdict": "; ".join(words(reason) for reason in one["against"]) or "fits",
     }
 
 
-def _span(of: dict | None) -> str:
+def span(of: dict | None) -> str:
+    """The same words as in ``static/words.js``."""
     if of is None:
         return "not measured"
     value = three_digits(of["value"])

@@ -4,6 +4,7 @@ import pandas as pd
 
 from formerbench.analysis.experiments import Ratio, latency, longest, switches
 from formerbench.report import scaling_figures, scaling_text
+from formerbench.report.any_length import any_length
 from formerbench.report.context import Content, minute
 from formerbench.report.groups import PHASES, Group, groups, origin, place
 from formerbench.report.matrix import exponent, matrix, setting_words
@@ -23,6 +24,7 @@ def scaling(content: Content) -> dict:
         "letters": setting_words(),
         "banners": banners(content),
         "protocol": protocol(content),
+        "at": any_length(content),
         "panels": _panels(of_lookback),
         "mechanisms": _panels(groups(content, "mechanism")),
         "variates": _panels(groups(content, "variates")),

@@ -1,18 +1,4 @@
 // The form of the decision page. Without this script the page shows the answer to one question.
-"use strict";
-
-// Three significant digits, as text.three_digits of the report.
-function said(value) {
-  if (value === 0) return "0";
-  const digits = Math.min(5, Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value)))));
-  return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-}
-
-function span(of) {
-  if (of === null) return "not measured";
-  return said(of.value) + (of.low === null ? "" : ` (${said(of.low)} to ${said(of.high)})`);
-}
-
 function asked(form) {
   const number = (name) => (form.elements[name].value === "" ? null : Number(form.elements[name].value));
   return {
