@@ -84,6 +84,7 @@ def test_a_study_ends_as_on_this_machine(cluster, tmp_path):
         "prepare": 1,
         "describe": 1,
         "train": 4,
+        "explain": 1,
     }
     assert all(job["JobState"] == "COMPLETED" for of_rule in ended.values() for job in of_rule)
     assert {job["NumCPUs"] for job in ended["train"]} == {"4"}, "a timed cell has the whole node"
