@@ -18,14 +18,15 @@ LONG = STUDY | {
     "models": ["dlinear", "patchtst"],
     "budget": {"steps": 100_000},
     "settings": {
-        "dlinear": {"training": {"epochs": 400, "patience": 400}},
+        "dlinear": {"training": {"epochs": 300, "patience": 300}},
         "patchtst": {
             "model": {"patch_len": 8, "stride": 4, "d_model": 16, "n_heads": 2, "d_ff": 16, "layers": 1},
-            "training": {"batch_size": 32, "epochs": 60, "patience": 60},
+            "training": {"batch_size": 32, "epochs": 40, "patience": 40},
         },
     },
 }
 KILLS = 15
+TABLE = "results/tiny/tables/accuracy.csv"
 FAULTS = {"kill -9 of Snakemake": "snakemake", "kill -9 of a training": "train"}
 SAME = "the next start ends with the same tables"
 
@@ -36,7 +37,7 @@ def undisturbed(tmp_path_factory):
     project = Project(tmp_path_factory.mktemp("undisturbed"))
     project.write(LONG)
     began = time.monotonic()
-    project.snakemake()
+    project.snakemake(TABLE)
     return tables(project), time.monotonic() - began
 
 
@@ -57,14 +58,14 @@ def test_a_killed_study_ends_as_an_undisturbed_one(fault, undisturbed, tmp_path,
     project.write(LONG)
     kills, afresh = 0, 0
     while kills < KILLS:
-        running = project.start()
+        running = project.start(TABLE)
         if killed_at(running, random_moment.uniform(0, seconds), FAULTS[fault]):
             kills += 1
         elif running.wait() == 0:
             afresh += 1
             assert tables(project) == wanted
             shutil.rmtree(project.root / "results")
-    project.snakemake()
+    project.snakemake(TABLE)
     assert tables(project) == wanted
     # What was left behind by the last kill is no longer there.
     assert not list((project.root / "results/tiny/accuracy").rglob("state"))
