@@ -214,6 +214,33 @@ def test_every_wrong_file_is_refused_or_reported(tmp_path, fault, reliability):
     reliability(fault, len(forms), result)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("length", 10**13),
+        ("length", 10),
+        ("length", 300.0),
+        ("variates", 10**10),
+        ("drivers", 10**6),
+        ("drivers", 10**3),
+        ("step", "99999999999999d"),
+        ("step", "1h\n"),
+        ("step", "0h"),
+        ("start", "yesterday"),
+        ("start", "2020-13-01"),
+        ("seasons", [10**12]),
+        ("noise", float("nan")),
+        ("correlation", 1),
+        ("seed", -1),
+    ],
+)
+def test_an_impossible_generated_series_is_refused(key, value, reliability):
+    with pytest.raises(StatedError, match=f"{key}|length 400 is too short") as refused:
+        load({"name": "made", "generate": {"length": 400, key: value}})
+    assert "\n" not in str(refused.value)
+    reliability("generated series that cannot be", 1, REFUSED)
+
+
 @pytest.mark.slow
 def test_odd_columns_run_to_the_end(project, reliability):
     """What the preparation lets pass must not break the cells and pages behind it."""
