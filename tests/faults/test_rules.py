@@ -55,6 +55,7 @@ def wrong_checksum(project):
         "sources": ["https://127.0.0.1:1/x.csv"],
         "mirror_path": "mine.csv",
     }
+    entry |= {"sha256": "0" * 64, "sha256_variants": {}}  # in no cache of this machine
     registry.write_text(yaml.safe_dump({"datasets": {"tiny": entry}}, allow_unicode=True))
     project.edit("src/formerbench/data/transport.py", "FIRST_WAIT_S = 1.0", "FIRST_WAIT_S = 0.01")
     project.write(STUDY | {"datasets": ["tiny"], "models": ["repeat"], "mirror": str(project.root)})
