@@ -11,7 +11,8 @@ from formerbench.errors import StatedError, nearest
 from formerbench.paths import shipped
 
 CONFIG_SCHEMA = "workflow/schemas/config.schema.yaml"
-LARGEST = 10**15  # the largest number of a config; sizes multiply, and must stay numbers
+# The largest whole number and the largest number of a config; sizes multiply, and must stay numbers.
+LARGEST, LARGEST_REAL = 10**15, 1e38
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,10 @@ def _refuse_unusable(value, where: str) -> None:
             _refuse_unusable(part, f"{where}: {i}")
     elif isinstance(value, str) and re.search("[\x00\ud800-\udfff]", value):
         raise StatedError(f"{where}: {value!r} holds a character that is no text")
-    elif isinstance(value, int | float) and not abs(value) <= LARGEST:  # NaN is not
-        shown = value if isinstance(value, float) else "a whole number"
-        raise StatedError(f"{where}: {shown} came, but no number may be beyond {LARGEST:.0e}")
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise StatedError(f"{where}: a whole number came that is beyond {LARGEST:.0e}")
+    elif isinstance(value, float) and not abs(value) <= LARGEST_REAL:  # NaN is not
+        raise StatedError(f"{where}: {value} came, but a number up to {LARGEST_REAL:.0e} is wanted")
 
 
 def check(content: dict, schema: dict, what: str) -> None:

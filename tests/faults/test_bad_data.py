@@ -161,7 +161,12 @@ FAULTS = {
                 with_cells((9, 1, "-9999")),
                 {},
                 "'v0' holds 1 cell of -9999, which stands for a missing measurement",
-            )
+            ),
+            (
+                with_cells((9, 1, "1e20")),
+                {"sentinels": [1e20]},
+                "'v0' holds 1 cell of 1e+20, which stands for a missing measurement",
+            ),
         ],
     ),
     "one variate": (TAKEN, [(text(table(variates=1)), {}, 1)]),
