@@ -11,7 +11,7 @@ STUDY = $(or $(CONFIG),$(QUICK))
 PEERS := .venv-peers
 ROUNDS ?= 5
 
-.PHONY: report scaling test retry bench lint lock
+.PHONY: report scaling test retry bench lint lock audit
 .DEFAULT_GOAL := report
 
 report: $(VENV)/installed
@@ -65,6 +65,14 @@ $(VENV)/installed: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
+
+# Are weaknesses known of a package that requirements.lock pins? Needs the network.
+audit: .venv-audit/bin/pip-audit
+	.venv-audit/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict
+
+.venv-audit/bin/pip-audit:
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit==2.10.1
 
 # Renew the pins. Torch stays out, its builds differ by machine; what it needs of Python is pinned here.
 lock:

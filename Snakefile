@@ -23,7 +23,7 @@ min_version("9.16")
 
 
 # Only without --configfile: Snakemake would merge the two, and keys of the one would leak into the other.
-if "study" not in config:
+if not workflow.configfiles:
 
     configfile: "config/config.yaml"
 

@@ -1,15 +1,18 @@
 """What several folders of tests share: a small series of known make, and a small finished study."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from formerbench.data import transport
 from formerbench.data.series import Series
 from formerbench.grid import Cell, Training
 
 from .project import Project
+from .web import Server
 
 # Models in tests are tiny; more threads would only wait for each other.
 torch.set_num_threads(1)
@@ -80,3 +83,24 @@ def finished(tmp_path_factory) -> Project:
 def project(finished, tmp_path) -> Project:
     """A copy of the finished study that a test may change."""
     return finished.copy(tmp_path / "project")
+
+
+@pytest.fixture
+def server() -> Server:
+    """A web server on this machine; see :mod:`tests.web`."""
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def quick_and_alone(monkeypatch, tmp_path):
+    """Downloads wait for nothing, and know no mirror, proxy and cache but the test's own."""
+    monkeypatch.setattr(transport, "FIRST_WAIT_S", 0.001)
+    monkeypatch.delenv("FORMERBENCH_MIRROR", raising=False)
+    monkeypatch.setenv("FORMERBENCH_CACHE", str(tmp_path / "cache"))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)

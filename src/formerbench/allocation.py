@@ -154,5 +154,5 @@ def _most_of_file(path: str, delimiter: str, encoding: str) -> tuple[int, int]:
         with Path(path).open(encoding=encoding, errors="replace") as file:
             variates = max(file.readline().count(delimiter), 1)
         return max(Path(path).stat().st_size // (_ROW_BYTES + 2 * variates), 100), variates
-    except OSError:
+    except (OSError, LookupError):  # no such file or encoding: the preparation says so
         return _DEFAULT_ROWS, 1

@@ -1,14 +1,18 @@
 """A study's config: read, checked against its schema, and completed with the schema's defaults."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from formerbench.errors import StatedError, nearest
 from formerbench.paths import shipped
 
 CONFIG_SCHEMA = "workflow/schemas/config.schema.yaml"
+# The largest whole number and the largest number of a config; sizes multiply, and must stay numbers.
+LARGEST, LARGEST_REAL = 10**15, 1e38
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,7 @@ class Study:
         Raises:
             StatedError: one line that names the key, what was wanted and what came.
         """
-        # A copy of plain types; YAML reads dates as such.
-        config = json.loads(json.dumps(config, default=str))
+        config = plain(config, "config")
         check(config, read_yaml(shipped(CONFIG_SCHEMA)), "config")
         if config["study"] == "reference":
             raise StatedError("config: study: 'reference' is where committed tables are; take another name")
@@ -89,13 +92,47 @@ def read_yaml(path: Path) -> dict:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise StatedError(f"there is no file {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise StatedError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise StatedError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except (OSError, ValueError, RecursionError) as error:  # such as a 13th month, or text that is not UTF-8
+        raise StatedError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise StatedError(f"{path} should hold keys and values, but holds {type(content).__name__}")
     return content
+
+
+def plain(content, what: str) -> dict:
+    """A copy of plain JSON types; YAML reads dates as such.
+
+    Raises:
+        StatedError: what no study can use: a mapping that holds itself, a number without an end, text that
+            is no Unicode.
+    """
+    try:
+        copy = json.loads(json.dumps(content, default=str))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StatedError(f"{what}: plain keys and values are expected: {error}") from error
+    if not isinstance(copy, dict):
+        raise StatedError(f"{what}: keys and values are expected, but {type(content).__name__} came")
+    _refuse_unusable(copy, what)
+    return copy
+
+
+def _refuse_unusable(value, where: str) -> None:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not key.isprintable():
+                raise StatedError(f"{where}: the key {key!r} holds a character that is no text")
+            _refuse_unusable(part, f"{where}: {key}")
+    elif isinstance(value, list):
+        for i, part in enumerate(value):
+            _refuse_unusable(part, f"{where}: {i}")
+    elif isinstance(value, str) and re.search("[\x00\ud800-\udfff]", value):
+        raise StatedError(f"{where}: {value!r} holds a character that is no text")
+    elif isinstance(value, int) and abs(value) > LARGEST:
+        raise StatedError(f"{where}: a whole number came that is beyond {LARGEST:.0e}")
+    elif isinstance(value, float) and not abs(value) <= LARGEST_REAL:  # NaN is not
+        raise StatedError(f"{where}: {value} came, but a number up to {LARGEST_REAL:.0e} is wanted")
 
 
 def check(content: dict, schema: dict, what: str) -> None:
@@ -104,11 +141,10 @@ def check(content: dict, schema: dict, what: str) -> None:
     Raises:
         StatedError: the first thing that is wrong, in one line; a mistyped key with the nearest valid one.
     """
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import best_match
 
     fill_defaults(content, schema)
-    error = best_match(Draft202012Validator(schema).iter_errors(content))
+    error = best_match(_strict()(schema).iter_errors(content))
     if error is None:
         return
     # Of alternatives, such as a name or a mapping, only the one of the right type is worth a message.
@@ -122,6 +158,22 @@ def check(content: dict, schema: dict, what: str) -> None:
             f"{where}: unknown key '{wrong}'{nearest(wrong, valid)}; there are: {', '.join(valid)}"
         )
     raise StatedError(f"{where}: {error.message}")
+
+
+@cache
+def _strict():
+    """A validator to which 96.0 is no whole number, as a path would show it, and ``$`` is the very end."""
+    from jsonschema import Draft202012Validator, ValidationError, validators
+
+    def whole(_, value) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def pattern(_validator, wanted, value, _schema):
+        if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", wanted), value):
+            yield ValidationError(f"{value!r} does not match {wanted!r}")
+
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", whole)
+    return validators.extend(Draft202012Validator, {"pattern": pattern}, type_checker=types)
 
 
 def fill_defaults(content: dict, schema: dict) -> None:

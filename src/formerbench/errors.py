@@ -15,6 +15,15 @@ class WriteError(StatedError):
         return cls(f"cannot write {path}: {reason}; what was there is kept, so mend that and start again")
 
 
+class DamagedFile(StatedError):
+    """A result that was cut off or changed since it was written; what reads it must not go on without it."""
+
+    @classmethod
+    def of(cls, path, error: Exception) -> "DamagedFile":
+        """With the path and what the reader said."""
+        return cls(f"{path} is damaged: {' '.join(str(error).split())}; delete it and start again")
+
+
 def nearest(wrong: str, valid) -> str:
     """Return ``" (did you mean 'x'?)"`` for the valid name closest to ``wrong``, or an empty string."""
     from difflib import get_close_matches

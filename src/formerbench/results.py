@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from formerbench.errors import DamagedFile
 from formerbench.paths import write_text
 
 STATUSES = ("ok", "oom", "timeout", "skipped", "failed")
@@ -169,5 +170,15 @@ def write_json(path: Path, content: dict) -> None:
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file that holds keys and values.
+
+    Raises:
+        DamagedFile: it holds something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFile.of(path, error) from error
+    if not isinstance(content, dict):
+        raise DamagedFile.of(path, ValueError("keys and values are expected"))
+    return content

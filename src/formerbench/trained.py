@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from formerbench.cell import model_of
 from formerbench.data.series import Series
-from formerbench.errors import StatedError
+from formerbench.errors import DamagedFile, StatedError
 from formerbench.grid import Cell
 from formerbench.results import read_json
 
@@ -36,11 +37,14 @@ def trained_model(folder: Path, cell: Cell, series: Series, n_marks: int) -> tor
 
     Raises:
         StatedError: the weights do not fit.
+        DamagedFile: they cannot be read.
     """
     torch.manual_seed(cell.seed)  # what a model draws when it is built and is no weight
     model = model_of(cell, series, n_marks)
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
+    except SafetensorError as error:
+        raise DamagedFile.of(folder / "model.safetensors", error) from error
     except RuntimeError as error:
         raise StatedError(
             f"the weights in {folder} do not fit the model: {' '.join(str(error).split())}; was its code "

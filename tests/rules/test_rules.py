@@ -60,6 +60,27 @@ def test_download(project, served, tmp_path):
     assert "registered file from http" in (project.root / "results/tiny/logs/download/tiny.log").read_text()
 
 
+def test_what_makes_a_download_run_again(project, served, tmp_path):
+    folder, address = served
+    registered(project, folder)
+    target = "results/tiny/data/tiny/raw.csv"
+    where = {"FORMERBENCH_CACHE": str(tmp_path / "cache"), "FORMERBENCH_MIRROR": address}
+    project.snakemake(target, **where)
+    registry = project.root / "config/datasets.yaml"
+    content = yaml.safe_load(registry.read_text())
+    for key, value, expected in (
+        ("licence", "mine", {}),
+        ("season", 24, {"download": 1}),
+        ("defects", ["x"], {}),
+    ):
+        content["datasets"]["tiny"][key] = value
+        registry.write_text(yaml.safe_dump(content, allow_unicode=True))
+        assert project.planned(target) == expected, key
+        project.snakemake(target, **where)
+    project.edit("src/formerbench/data/transport.py", "ATTEMPTS = 4", "ATTEMPTS = 5")
+    assert project.planned(target) == {"download": 1}
+
+
 def test_download_refuses_a_wrong_file(project, served, tmp_path):
     folder, address = served
     registered(project, folder, digest="0" * 64)

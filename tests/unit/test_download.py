@@ -1,10 +1,6 @@
 """Downloads against a local server that misbehaves in every way that servers do."""
 
-import dataclasses
-import hashlib
 import os
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,83 +11,10 @@ from formerbench.data.download import Fetched, fetch, fetch_into_cache, reachabl
 from formerbench.data.registry import find
 from formerbench.errors import StatedError
 
-GOOD = b"date,a,OT\n" + b"".join(b"2020-01-%02d,%d,%d\n" % (day, day, -day) for day in range(1, 29))
+from ..web import CRLF, GOOD, OK, digest, entry
+
 MIRROR = os.environ.get("FORMERBENCH_MIRROR")  # as it is outside; the tests run without it
-CRLF = GOOD.replace(b"\n", b"\r\n")
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-class Server(ThreadingHTTPServer):
-    """Answers each path with a list of (status, body, headers), the last of them for ever."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.asked = {}, []
-
-    def says(self, path: str, *answers: tuple) -> str:
-        self.script[path] = list(answers)
-        return f"http://127.0.0.1:{self.server_port}{path}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.asked.append((self.command, self.path))
-        answers = self.server.script.get(self.path, [(404, b"", {})])
-        status, body, headers = answers.pop(0) if len(answers) > 1 else answers[0]
-        self.send_response(status)
-        for key, value in ({"Content-Length": str(len(body))} | headers).items():
-            self.send_header(key, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
-        self.close_connection = True
-
-    do_HEAD = do_GET
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def server():
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield running
-        running.shutdown()
-        thread.join()
-
-
-@pytest.fixture(autouse=True)
-def quick_and_alone(monkeypatch, tmp_path):
-    monkeypatch.setattr(transport, "FIRST_WAIT_S", 0.001)
-    monkeypatch.delenv("FORMERBENCH_MIRROR", raising=False)
-    monkeypatch.setenv("FORMERBENCH_CACHE", str(tmp_path / "cache"))
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def entry(*sources: str):
-    """A registered data set of 28 rows whose file is GOOD, also known with CRLF line ends."""
-    return dataclasses.replace(
-        find("ETTh1"),
-        name="toy",
-        sources=sources,
-        mirror_path="toy/toy.csv",
-        sha256=digest(GOOD),
-        sha256_variants={"crlf": digest(CRLF)},
-        bytes=len(GOOD),
-        rows=28,
-        variates=2,
-    )
-
-
-OK = (200, GOOD, {})
+pytestmark = pytest.mark.usefixtures("quick_and_alone")
 
 
 def test_a_right_file_is_placed_cached_and_described(server, tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from formerbench.analysis.leaderboard import TRANSFORMERS, tied
+from formerbench.analysis.leaderboard import TRANSFORMERS, percent_above, tied
 from formerbench.analysis.settings import Setting, most_frequent
 from formerbench.config import check, read_yaml
 from formerbench.errors import StatedError
@@ -223,7 +223,7 @@ def outcome(setting: Setting, advised: str) -> Outcome:
     if not others:
         return Outcome(setting, OPEN, RIVALS_MISSING, missing)
     own, other = setting.scores[advised], others[0]
-    margin = 100 * (own.mean / other.mean - 1)
+    margin = percent_above(own.mean, other.mean)
     level = tied(own, other)
     if setting.cut or level is None:
         return Outcome(setting, OPEN, CUT if setting.cut else ONE_SEED, margin=margin)

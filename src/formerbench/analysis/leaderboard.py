@@ -1,5 +1,6 @@
 """Who is best, by how much, and whether the seeds can tell: entries, ranks, ties and skill."""
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -116,6 +117,13 @@ def tied(a: Score, b: Score) -> bool | None:
     return bool(ttest_ind_from_stats(*samples, equal_var=False).pvalue >= 1 - CONFIDENCE)
 
 
+def percent_above(error: float, best: float) -> float:
+    """How much higher ``error`` is than ``best``, in percent; infinite above the 0 of a perfect forecast."""
+    if error == best:
+        return 0.0
+    return 100 * (error / best - 1) if best else math.inf
+
+
 def marks(group: pd.DataFrame, metric: str) -> list[str]:
     """For each entry of one data set and horizon: "best", "second", "tie", "second tie" or "".
 
@@ -142,6 +150,11 @@ def verdicts(frame: pd.DataFrame) -> list[Verdict]:
     return [_verdict(group) for _, group in scored.groupby(["dataset", "horizon"])]
 
 
+def _lead(best: float, second: float) -> float:
+    """How much lower ``best`` is, in percent."""
+    return 100 * (1 - best / second) if second else 0.0
+
+
 def _verdict(group: pd.DataFrame) -> Verdict:
     best = group.iloc[0]
     second = _first(group[group["model"] != best["model"]])
@@ -153,7 +166,7 @@ def _verdict(group: pd.DataFrame) -> Verdict:
         best=best,
         second=second,
         tied=None if second is None else tied(best["mse"], second["mse"]),
-        lead=None if second is None else 100 * (1 - best["mse"].mean / second["mse"].mean),
+        lead=None if second is None else _lead(best["mse"].mean, second["mse"].mean),
         baseline=baseline,
         baseline_tied=tied(best["mse"], baseline["mse"]) if compare else None,
         skill=None if pd.isna(best["skill"]) else float(best["skill"]),

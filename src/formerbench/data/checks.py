@@ -78,11 +78,11 @@ def _about_cells(checks: dict):
         where = ", ".join(f"{split} {count}" for split, count in found["splits"].items() if count)
         cells = counted(found["count"], "cell", "cells")
         yield (
-            f"'{found['column']}' holds {cells} of {found['value']:g}, which stands "
+            f"{found['column']!r} holds {cells} of {found['value']:g}, which stands "
             f"for a missing measurement (rows of {where or 'no split'}). Kept as it is."
         )
     if checks["constant_columns"]:
-        names = ", ".join(f"'{name}'" for name in checks["constant_columns"])
+        names = ", ".join(f"{name!r}" for name in checks["constant_columns"])
         more = checks["constant_column_count"] - len(checks["constant_columns"])
         yield f"Constant in all training rows: {names}{f' and {more} more' if more else ''}."
 

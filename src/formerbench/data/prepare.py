@@ -56,7 +56,7 @@ def _from_file(entry: Entry, source: Path) -> Series:
     step = step_of(entry.step) if entry.step else most_frequent_step(table.timestamps)
     if step is None:
         raise StatedError(
-            f"{source.name}: all time stamps are equal, so there is no step; repair '{entry.date_column}'"
+            f"{source.name}: all time stamps are equal, so there is no step; repair {entry.date_column!r}"
         )
     cells, fill = _filled(entry, source, table)
     blocks = np.split(cells, np.cumsum([n_variates, len(entry.known)]), axis=1)
@@ -151,7 +151,7 @@ def named_missing(table, missing: np.ndarray) -> str:
     """How many cells are missing, and the first of them by line and column."""
     where = np.argwhere(missing)
     named = "; ".join(
-        f"'{table.columns[v]}' in line {i + 2} ({table.timestamps[i]})"
+        f"{table.columns[v]!r} in line {i + 2} ({table.timestamps[i]})"
         for i, v in where[:NAMED_CELLS].tolist()
     )
     more = "; ..." if len(where) > NAMED_CELLS else ""
@@ -207,6 +207,6 @@ def _target(entry: Entry, columns: tuple) -> str:
         return columns[-1]
     if entry.target not in columns:
         raise StatedError(
-            f"{entry.name}: the target '{entry.target}' is not among the variates {', '.join(columns)}"
+            f"{entry.name}: the target {entry.target!r} is not among the variates {', '.join(columns)}"
         )
     return entry.target

@@ -69,7 +69,7 @@ def _decoded(entry: Entry, source: Path) -> str:
         raise StatedError(f"{entry.name}: cannot read the file {source}: {error.strerror}") from error
     except LookupError as error:
         raise StatedError(
-            f"{entry.name}: there is no encoding '{entry.encoding}'; use one of Python's names"
+            f"{entry.name}: there is no encoding {entry.encoding!r}; use one of Python's names"
         ) from error
     except UnicodeError as error:
         raise StatedError(
@@ -82,11 +82,11 @@ def _header(entry: Entry, source: Path, text: str) -> list[str]:
     twice = [name for name in header if header.count(name) > 1]
     if twice:
         raise StatedError(
-            f"{source.name}: the column '{twice[0]}' is there more than once; give each its own name"
+            f"{source.name}: the column {twice[0]!r} is there more than once; give each its own name"
         )
     if entry.date_column not in header:
         raise StatedError(
-            f"{source.name}: there is no column '{entry.date_column}'{nearest(entry.date_column, header)}; "
+            f"{source.name}: there is no column {entry.date_column!r}{nearest(entry.date_column, header)}; "
             f"its {len(header)} columns begin with {header[:4]}. Set `date_column` or `delimiter` "
             f"(now {entry.delimiter!r})"
         )
@@ -100,16 +100,16 @@ def _chosen(entry: Entry, source: Path, header: list[str]) -> list[str]:
     variates = list(entry.columns) if entry.columns else others
     wanted = [*variates, *inputs, *([entry.target] if entry.target else [])]
     if absent := [name for name in dict.fromkeys(wanted) if name not in header]:
-        named = ", ".join(f"'{name}'" for name in absent)
+        named = ", ".join(f"{name!r}" for name in absent)
         raise StatedError(f"{source.name}: there is no column {named}{nearest(absent[0], header)}")
     chosen = [*variates, *inputs]
     twice = [name for name in [entry.date_column, *chosen] if [entry.date_column, *chosen].count(name) > 1]
     if twice:
-        raise StatedError(f"{entry.name}: the column '{twice[0]}' has two roles; give it one")
+        raise StatedError(f"{entry.name}: the column {twice[0]!r} has two roles; give it one")
     if not variates:
         raise StatedError(f"{source.name}: no column is left to forecast; name some in `columns`")
     if entry.target and entry.target not in variates:
-        raise StatedError(f"{entry.name}: the target '{entry.target}' is not among the variates {variates}")
+        raise StatedError(f"{entry.name}: the target {entry.target!r} is not among the variates {variates}")
     return chosen
 
 
@@ -123,12 +123,12 @@ def _numbers(entry: Entry, source: Path, column: pl.Series) -> np.ndarray:
     if len(bad):
         named = ", ".join(f"{text[i]!r} in line {i + 2}" for i in bad[:NAMED_CELLS].to_list())
         raise StatedError(
-            f"{source.name}: the column '{column.name}' has {len(bad)} cells that are no numbers: {named}; "
-            f"repair them, leave the column out with `columns`, or set `decimal` (now '{entry.decimal}')"
+            f"{source.name}: the column {column.name!r} has {len(bad)} cells that are no numbers: {named}; "
+            f"repair them, leave the column out with `columns`, or set `decimal` (now {entry.decimal!r})"
         )
     too_large = (numbers.abs() > float(np.finfo(np.float32).max)).fill_null(False).arg_true()
     if len(too_large):
-        where = f"{source.name}: line {too_large[0] + 2}: '{column.name}'"
+        where = f"{source.name}: line {too_large[0] + 2}: {column.name!r}"
         raise StatedError(f"{where} is too large for single precision; rescale the column")
     return numbers.fill_null(float("nan")).to_numpy()
 
@@ -148,7 +148,7 @@ def _timestamps(entry: Entry, source: Path, column: pl.Series) -> np.ndarray:
     if len(bad):
         wanted = entry.date_format or "a year-first form such as 2016-07-01 02:00:00"
         raise StatedError(
-            f"{source.name}: line {bad[0] + 2}: '{column.name}': the time stamp {column[bad[0]]!r} cannot "
+            f"{source.name}: line {bad[0] + 2}: {column.name!r}: the time stamp {column[bad[0]]!r} cannot "
             f"be read as {wanted} ({len(bad)} such rows); set `date_format`, such as %d.%m.%Y %H:%M"
         )
     microseconds = stamps.to_physical()

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from formerbench.config import check, read_yaml
+from formerbench.config import check, plain, read_yaml
 from formerbench.errors import StatedError, nearest
 from formerbench.paths import shipped
 
@@ -59,7 +59,7 @@ class Entry:
         Raises:
             StatedError: a key or value that the schema refuses; ``where`` begins the message.
         """
-        content = json.loads(json.dumps(content, default=str))  # plain types; YAML makes dates of dates
+        content = plain(content, where)
         check(content, _schema(), where)
         _check_kind(content, where)
         if content["generate"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from formerbench.data.marks import time_marks
+from formerbench.errors import DamagedFile
 from formerbench.paths import write_bytes
 from formerbench.results import read_json, write_json
 
@@ -84,12 +85,20 @@ class Series:
 
     @classmethod
     def read(cls, folder: Path) -> "Series":
-        """Read what :meth:`save` wrote; ``dataset.json`` may be missing."""
-        from safetensors import safe_open
+        """Read what :meth:`save` wrote; ``dataset.json`` may be missing.
 
-        with safe_open(Path(folder) / "series.safetensors", framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            described = json.loads(file.metadata()["series"])
+        Raises:
+            DamagedFile: the file is not what was written.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(folder) / "series.safetensors"
+        try:
+            with safe_open(path, framework="numpy") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                described = json.loads(file.metadata()["series"])
+        except (SafetensorError, TypeError, KeyError) as error:
+            raise DamagedFile.of(path, error) from error
         file = Path(folder) / "dataset.json"
         facts = read_json(file) if file.is_file() else {}
         return cls(

@@ -1,13 +1,15 @@
 """Bring one file from an address to a folder: size limit, safe redirects, retries of what may pass."""
 
 import shutil
-from contextlib import ExitStack
+import threading
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 from formerbench.errors import StatedError
 
 TIMEOUT_S = (10, 60)  # to connect, between two packets
+SLOWEST = 20_000  # bytes a second; a server that drips would else hold a study for days
 ATTEMPTS = 4
 FIRST_WAIT_S = 1.0  # doubles with every attempt
 CHUNK = 1 << 18
@@ -68,7 +70,7 @@ def bring(address: str, part: Path, limit: int, title: str, accept) -> None:
     )
     try:
         retrying(_once, address, part, limit, title, accept)
-    except RequestException as error:
+    except (RequestException, ValueError) as error:  # of headers that are none
         raise StatedError(describe(error)) from error
 
 
@@ -140,14 +142,29 @@ def _download(address: str, target: LimitedFile, title: str) -> None:
     from pooch import HTTPDownloader
     from tqdm import tqdm
 
+    late = threading.Event()
+
+    def stop(response) -> None:
+        late.set()
+        with suppress(ValueError, RuntimeError):  # it has just ended
+            response.raw.shutdown()
+
     with ExitStack() as opened:
 
         def keep(response, *_args, **_kwargs) -> None:
             opened.callback(response.close)  # pooch leaves the connection open when writing fails
+            clock = threading.Timer(TIMEOUT_S[1] + target.limit / SLOWEST, stop, [response])
+            clock.daemon = True
+            clock.start()
+            opened.callback(clock.cancel)
 
         # disable=None: a bar on a terminal, nothing in a log file; without a total a bar has no truth value
         bar = tqdm(desc=title, total=target.limit, unit="B", unit_scale=True, leave=False, disable=None)
         opened.callback(bar.close)
         hooks = {"response": [keep, refuse_downgrade]}
         downloader = HTTPDownloader(progressbar=bar, chunk_size=CHUNK, timeout=TIMEOUT_S, hooks=hooks)
-        downloader(address, target, None)
+        try:
+            downloader(address, target, None)
+        finally:
+            if late.is_set():
+                raise Refused(f"the body came slower than {SLOWEST:,} bytes a second")

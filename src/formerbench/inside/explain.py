@@ -7,7 +7,7 @@ import torch
 from formerbench.data.marks import MARK_KINDS
 from formerbench.data.series import Series
 from formerbench.data.windows import Scaler, Windows
-from formerbench.errors import StatedError
+from formerbench.errors import DamagedFile, StatedError
 from formerbench.evaluation import shown_windows
 from formerbench.grid import Cell
 from formerbench.inside.calibration import calibration
@@ -27,6 +27,8 @@ def explain(folder: Path, data: Path, output: Path) -> dict:
     axes = {name: read_json(folder / "metrics.json")[name] for name in AXES}
     try:
         found = _explained(folder, data) | {"reason": ""}
+    except DamagedFile:
+        raise
     except StatedError as error:
         logger.info("%s", error)
         found = {"views": [], "patterns": [], "calibration": None, "window": None, "from": None}

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from formerbench.analysis.fits import PowerLaw
-from formerbench.analysis.leaderboard import REFERENCE, best_of_each_model, tied
+from formerbench.analysis.leaderboard import REFERENCE, best_of_each_model, percent_above, tied
 from formerbench.analysis.theory import complexity
 from formerbench.report.boards import board_id
 from formerbench.report.context import Content, slug
@@ -57,7 +57,7 @@ def _places(content: Content, name: str) -> list[dict]:
         if own.empty:
             continue
         place, entry, first = int(own.index[0]), own.iloc[0], best.iloc[0]
-        behind = 100 * (entry["mse"].mean / first["mse"].mean - 1)
+        behind = percent_above(entry["mse"].mean, first["mse"].mean)
         found.append(
             {
                 "dataset": verdict.dataset,

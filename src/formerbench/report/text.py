@@ -1,10 +1,10 @@
 """Numbers and sentences of the report: as many digits as the noise allows, and no more claims than rows."""
 
-from math import floor, log10
+from math import floor, isinf, log10
 
 import pandas as pd
 
-from formerbench.analysis.leaderboard import BASELINES, Score, Verdict
+from formerbench.analysis.leaderboard import BASELINES, Score, Verdict, percent_above
 from formerbench.report.palette import Style
 
 _FEWEST_DECIMALS = {"mse": 2, "mae": 2, "mase": 2, "smape": 1}
@@ -32,6 +32,8 @@ def _decimals(sd: float) -> int:
 
 def percent(value: float) -> str:
     """Whole percent, or one decimal below 10 %; the space does not break."""
+    if isinf(value):
+        return "∞\u00a0%"
     return f"{value:.1f}\u00a0%" if abs(value) < 9.95 else f"{value:.0f}\u00a0%"
 
 
@@ -105,7 +107,7 @@ def _baseline(verdict: Verdict, styles: dict[str, Style]) -> list[str]:
         return [f"The baseline {name} is as good within the noise, so no transformer is worth its cost here."]
     if verdict.second is not None and verdict.baseline["model"] == verdict.second["model"]:
         return []
-    gap = 100 * (verdict.baseline["mse"].mean / verdict.best["mse"].mean - 1)
+    gap = percent_above(verdict.baseline["mse"].mean, verdict.best["mse"].mean)
     return [f"The best baseline, {name}, has an MSE {percent(gap)} higher."]
 
 
@@ -151,7 +153,7 @@ def _summary_of_baselines(verdicts: list[Verdict]) -> str:
         if all(verdict.baseline is None for verdict in verdicts):
             return "No baseline was run, so nothing says whether a transformer is needed."
         gaps = [
-            100 * (v.baseline["mse"].mean / v.best["mse"].mean - 1)
+            percent_above(v.baseline["mse"].mean, v.best["mse"].mean)
             for v in verdicts
             if v.baseline is not None
         ]
