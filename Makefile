@@ -11,7 +11,7 @@ STUDY = $(or $(CONFIG),$(QUICK))
 PEERS := .venv-peers
 ROUNDS ?= 5
 
-.PHONY: report scaling test retry bench lint lock audit
+.PHONY: report scaling test test-all retry bench lint lock audit
 .DEFAULT_GOAL := report
 
 report: $(VENV)/installed
@@ -33,7 +33,12 @@ scaling:
 	@$(MAKE) --no-print-directory report CONFIG="$(or $(CONFIG),config/scaling.yaml)"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+# Every test, with docs/reliability.md from what those of faults counted
+test-all: $(VENV)/installed
+	@counts=$$(mktemp) && trap 'rm -f "$$counts"' EXIT && export FORMERBENCH_RELIABILITY="$$counts" && \
+	$(BIN)/python -m pytest && $(BIN)/python -m tests.faults.table
 
 # Run the cells of a status again: make retry STATUS=oom CONFIG=config/my.yaml
 retry: $(VENV)/installed

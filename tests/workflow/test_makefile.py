@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -80,3 +81,20 @@ def test_retry_forces_the_cells_of_a_status(make):
     done = make("retry", "STATUS=okay", "CONFIG=study.yaml")
     assert done.returncode != 0
     assert "did you mean 'ok'?" in done.stdout
+
+
+def test_test_all_writes_the_page_on_reliability_only_when_every_test_passed(make):
+    python = make.root / ".venv/bin/python"
+    python.write_text(
+        '#!/bin/sh\necho "$@" >> calls; echo "$FORMERBENCH_RELIABILITY" >> counts; exit "$PYTEST"\n'
+    )
+    python.chmod(0o755)
+    assert make("test-all", PYTEST="1").returncode != 0
+    assert (make.root / "calls").read_text() == "-m pytest\n"
+    assert make("test-all", PYTEST="0").returncode == 0
+    assert (make.root / "calls").read_text() == "-m pytest\n" * 2 + "-m tests.faults.table\n"
+    first, *second = (make.root / "counts").read_text().splitlines()
+    assert second[0] == second[1] != first
+    assert not Path(second[0]).exists()
+    assert make("test", PYTEST="0").returncode == 0
+    assert (make.root / "calls").read_text().endswith("-m pytest -m not slow\n")
