@@ -10,6 +10,9 @@ STATUS ?= failed
 STUDY = $(or $(CONFIG),$(QUICK))
 PEERS := .venv-peers
 ROUNDS ?= 5
+TESTS := $(BIN)/python -m pytest
+# Two files at a time, but for the tests of the instrument: it measures time.
+BESIDE := --numprocesses 2 --dist loadfile --ignore tests/measure
 
 .PHONY: report scaling test test-all retry bench lint lock audit
 .DEFAULT_GOAL := report
@@ -33,12 +36,13 @@ scaling:
 	@$(MAKE) --no-print-directory report CONFIG="$(or $(CONFIG),config/scaling.yaml)"
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -m "not slow"
+	$(TESTS) $(BESIDE) -m "not slow"
+	$(TESTS) tests/measure -m "not slow"
 
 # Every test, with docs/reliability.md from what those of faults counted
 test-all: $(VENV)/installed
 	@counts=$$(mktemp) && trap 'rm -f "$$counts"' EXIT && export FORMERBENCH_RELIABILITY="$$counts" && \
-	$(BIN)/python -m pytest && $(BIN)/python -m tests.faults.table
+	$(TESTS) $(BESIDE) && $(TESTS) tests/measure && $(BIN)/python -m tests.faults.table
 
 # Run the cells of a status again: make retry STATUS=oom CONFIG=config/my.yaml
 retry: $(VENV)/installed

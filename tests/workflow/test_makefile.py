@@ -89,12 +89,20 @@ def test_test_all_writes_the_page_on_reliability_only_when_every_test_passed(mak
         '#!/bin/sh\necho "$@" >> calls; echo "$FORMERBENCH_RELIABILITY" >> counts; exit "$PYTEST"\n'
     )
     python.chmod(0o755)
+    beside, alone = (
+        "-m pytest --numprocesses 2 --dist loadfile --ignore tests/measure",
+        "-m pytest tests/measure",
+    )
     assert make("test-all", PYTEST="1").returncode != 0
-    assert (make.root / "calls").read_text() == "-m pytest\n"
+    assert calls(make) == [beside]
     assert make("test-all", PYTEST="0").returncode == 0
-    assert (make.root / "calls").read_text() == "-m pytest\n" * 2 + "-m tests.faults.table\n"
+    assert calls(make) == [beside, beside, alone, "-m tests.faults.table"]
     first, *second = (make.root / "counts").read_text().splitlines()
-    assert second[0] == second[1] != first
+    assert second[0] == second[1] == second[2] != first
     assert not Path(second[0]).exists()
     assert make("test", PYTEST="0").returncode == 0
-    assert (make.root / "calls").read_text().endswith("-m pytest -m not slow\n")
+    assert calls(make)[4:] == [f"{beside} -m not slow", f"{alone} -m not slow"]
+
+
+def calls(make):
+    return (make.root / "calls").read_text().splitlines()
