@@ -105,7 +105,7 @@ def _outcome(cell: Cell, series: Series, state: StateFolder, threads: int | None
     except (Diverged, StatedError) as error:
         ended = _without_result("failed", str(error))
     except (MemoryError, torch.OutOfMemoryError) as error:
-        ended = _without_result("oom", str(error))
+        ended = _without_result("oom", str(error) or "there was no memory left")  # Python's own is wordless
     except Exception as error:  # an error in a model must not take the other cells' tables along
         logger.exception("the cell failed:")
         status = "oom" if is_lack_of_memory(error) else "failed"
