@@ -86,7 +86,7 @@ class Victim:
         self.running.kill()
         self.running.wait()
         if self.chance.random() < 0.5:
-            wait_until(lambda: not processes(self.project.root), 20)
+            wait_until(lambda: not processes(self.project.root), 60)
         return True
 
 
@@ -109,11 +109,11 @@ def test_a_study_killed_at_random_moments_ends_with_the_tables_of_one_that_was_n
                 victim.start()
         victim.running.wait(120)
         if victim.running.returncode != 0:  # the last to be killed was a job, or Snakemake
-            wait_until(lambda: not processes(project.root), 20)
+            wait_until(lambda: not processes(project.root), 60)
             project.snakemake(TABLE)
     finally:
         victim.running.kill()
-        wait_until(lambda: not processes(project.root), 20)
+        wait_until(lambda: not processes(project.root), 60)
     victim.compare()
     assert not list((project.root / "results").rglob("state"))
     same = "the same command goes on and ends with the same tables and weights, bit for bit"

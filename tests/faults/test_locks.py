@@ -131,7 +131,7 @@ def test_what_has_no_end_ends_with_its_snakemake(tmp_path, kind, reliability):
     with endless(tmp_path, kind) as (project, snakemake, _):
         snakemake.kill()
         snakemake.wait()
-        wait_until(lambda: not processes(project.root), 20)
+        wait_until(lambda: not processes(project.root), 60)
         assert len(locks(project.root)) == 2, "a killed holder leaves its lock file"
         for lock in locks(project.root):
             with only_writer(lock.parent):
@@ -144,7 +144,7 @@ def test_what_has_no_end_ends_with_its_snakemake(tmp_path, kind, reliability):
 def test_measuring_servers_end_with_the_job_that_started_them(tmp_path, reliability):
     with endless(tmp_path, "measuring") as (project, _, server):
         server.parent().kill()
-        wait_until(lambda: not processes(project.root), 20)
+        wait_until(lambda: not processes(project.root), 60)
     reliability("SIGKILL of a measuring job", 1, "its servers and their measurements end")
 
 

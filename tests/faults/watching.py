@@ -23,7 +23,7 @@ TWO_MODELS = {
 TABLE = "results/tiny/tables/accuracy.csv"
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 180.0) -> None:
     """Wait until ``true()``; a fault of the test after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not true():
