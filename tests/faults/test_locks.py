@@ -136,7 +136,7 @@ def test_what_has_no_end_ends_with_its_snakemake(tmp_path, kind, reliability):
         for lock in locks(project.root):
             with only_writer(lock.parent):
                 pass
-    said = "they end within seconds; the lock files left behind hinder nobody"
+    said = "they end on their own; the lock files left behind hinder nobody"
     reliability("SIGKILL of Snakemake above endless jobs", 1, said)
 
 
