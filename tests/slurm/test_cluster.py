@@ -10,6 +10,7 @@ import pytest
 
 from formerbench.results import ACCURACY_COLUMNS, MEASURED
 
+from ..faults.test_budget import BUDGET_MB, GROWS, SCALING
 from ..project import STUDY, Project, jobs
 from .cluster import Cluster, problem
 
@@ -44,8 +45,8 @@ def project_of(study, folder, within=None):
     return project
 
 
-def rows(project):
-    with (project.root / "results/tiny/tables/accuracy.csv").open() as file:
+def rows(project, table="results/tiny/tables/accuracy.csv"):
+    with (project.root / table).open() as file:
         return list(csv.DictReader(file))
 
 
@@ -115,3 +116,15 @@ def test_a_cancelled_job_is_tried_again_and_goes_on(cluster, tmp_path):
     (row,) = there = rows(project)
     assert (row["status"], row["attempts"]) == ("ok", "2")
     same_but_for_what_is_measured(rows(here), there)
+
+
+def test_a_job_that_runs_out_of_memory_is_a_row(cluster, tmp_path):
+    project = project_of(GROWS, tmp_path / "there", within=cluster)
+    project.snakemake(*PROFILE, SCALING)
+    found = {(row["lookback"], row["phase"]): row for row in rows(project, SCALING)}
+    lost = found.pop(("8192", "train_step"))
+    assert (lost["status"], lost["reason"]) == ("oom", f"needed more than {BUDGET_MB} MB")
+    assert {row["status"] for row in found.values()} == {"ok"}
+    measured = ended_jobs(cluster)["profile"]
+    assert len(measured) == 2
+    assert all(job["JobState"] == "COMPLETED" for job in measured), "no job was tried again for it"

@@ -225,6 +225,14 @@ def test_a_setting_needs_two_models_and_not_only_baselines():
         assert settings(scores([("", rows(models))]), {}) == []
 
 
+def test_of_several_devices_that_with_the_most_seeds_counts_and_not_the_lower_error():
+    there = rows({"tft": 0.5, "dlinear": 0.45})
+    elsewhere = rows({"tft": 0.4}, device="cuda")
+    (found,) = settings(scores([("", pd.concat([there, elsewhere[:1]]))]), {})
+    assert (found.scores["tft"].n, found.winner) == (2, "dlinear")
+    assert found.scores["tft"].mean == pytest.approx(0.5015)
+
+
 # The measured tree
 
 
