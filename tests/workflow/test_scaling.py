@@ -10,6 +10,8 @@ from formerbench.results import MEASURED, SCALING_AXES, SCALING_COLUMNS
 
 from ..project import REPOSITORY, STUDY, Project, jobs
 
+pytestmark = pytest.mark.slow
+
 SCALING = {
     "study": "tiny",
     "models": ["dlinear", STUDY["models"][2]],

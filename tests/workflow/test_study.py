@@ -207,6 +207,7 @@ def test_cells_of_a_device_run_once_it_appears(project):
     assert project.planned()["train"] == 1
 
 
+@pytest.mark.slow
 def test_a_study_that_was_killed_goes_on_and_ends_with_the_same_rows(project):
     longer = STUDY | {"models": ["dlinear"], "budget": {"steps": 6000}}
     project.write(longer | {"settings": {"dlinear": {"training": {"epochs": 400, "patience": 400}}}})

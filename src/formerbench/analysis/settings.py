@@ -19,8 +19,8 @@ class Setting:
     Attributes:
         evidence: folder that the cells are from; ``""`` for the study's own.
         n_variates: of the data set, or None where it is not known.
-        scores: model -> mean MSE over the seeds, the lowest first; of several devices that with the most seeds,
-            as to take the lower error would be to choose by the test.
+        scores: model -> mean MSE over the seeds, the lowest first; of several devices that with the most
+            seeds, as to take the lower error would be to choose by the test.
         unscored: model -> status of those that were run and have no score.
         cut: whether a budget ended the training of a model, so that its score is not its best.
         n_cells: rows of the accuracy table.
