@@ -72,6 +72,7 @@ def test_what_makes_a_download_run_again(project, served, tmp_path):
         ("licence", "mine", {}),
         ("season", 24, {"download": 1}),
         ("defects", ["x"], {}),
+        ("sources", ["https://127.0.0.1:1/elsewhere.csv"], {}),
     ):
         content["datasets"]["tiny"][key] = value
         registry.write_text(yaml.safe_dump(content, allow_unicode=True))

@@ -123,6 +123,8 @@ def test_generated_entry_knows_its_size():
         (OWN | {"split": {"train": 0.8, "test": 0.2}}, "leave nothing for val"),
         (OWN | {"split": {"train": 0.8, "val": 5, "test": 10}}, "not of type 'integer'"),
         (OWN | {"decimal": ","}, "are both ','"),
+        (OWN | {"path": "a/" + "ü" * 128 + ".csv"}, "at most 255 bytes"),
+        (OWN | {"path": "a\0.csv"}, "no NUL character"),
         (OWN | {"step": "1 hour"}, "does not match"),
         (OWN | {"name": "Weather"}, "belongs to a registered data set"),
         ({"name": "web", "sources": ["https://a.org/x.csv"]}, "needs mirror_path, sha256, bytes"),

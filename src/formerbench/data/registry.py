@@ -10,8 +10,17 @@ from formerbench.errors import StatedError, nearest
 from formerbench.paths import shipped
 
 SCHEMA = "workflow/schemas/datasets.schema.yaml"
-# What is said of a data set or planned with it, and changes no value.
-_WORDS = ("licence", "attribution", "horizons", "sentinels", "defects")
+# What is said of a data set, planned with it, or tells where its file lies, which is known by its checksum.
+_BESIDE_THE_VALUES = (
+    "licence",
+    "attribution",
+    "horizons",
+    "sentinels",
+    "defects",
+    "sources",
+    "mirror_path",
+)
+_LONGEST_NAME = 255  # bytes, of a file or folder; Linux and macOS
 NEEDED_FOR_DOWNLOAD = ("mirror_path", "sha256", "bytes", "rows", "variates", "step", "season", "target")
 
 
@@ -87,7 +96,7 @@ class Entry:
 
     def file_and_form(self) -> dict:
         """The part of :meth:`as_dict` that decides the values: a rerun key of all that is computed."""
-        return {key: value for key, value in self.as_dict().items() if key not in _WORDS}
+        return {key: value for key, value in self.as_dict().items() if key not in _BESIDE_THE_VALUES}
 
 
 def load_registry(path: Path | None = None) -> dict[str, Entry]:
@@ -122,6 +131,11 @@ def find(dataset: str | dict) -> Entry:
             f"data set {entry.name}: the name belongs to a registered data set; take another one"
         )
     return entry
+
+
+def find_in(datasets: list[str | dict], name: str) -> Entry:
+    """The entry called ``name`` among the ``datasets`` of a study's config."""
+    return next(entry for entry in map(find, datasets) if entry.name == name)
 
 
 def splits(entry: Entry, n_rows: int) -> dict[str, tuple[int, int]]:
@@ -173,11 +187,16 @@ def _schema() -> dict:
 
 
 def _check_kind(content: dict, where: str) -> None:
-    """What the schema cannot say: exactly one kind, a downloaded file known in full, shares below one."""
+    """What the schema cannot say: one kind, a path that can be, a download known in full, shares below 1."""
     kinds = [key for key in ("sources", "path", "generate") if content[key]]
     if len(kinds) != 1:
         raise StatedError(
             f"{where}: one of `sources`, `path` and `generate` is needed; {kinds or 'none'} came"
+        )
+    parts = (content["path"] or "").encode(errors="surrogatepass").split(b"/")
+    if b"\0" in b"/".join(parts) or max(map(len, parts)) > _LONGEST_NAME:
+        raise StatedError(
+            f"{where}: path: no file can be called so: a name has at most {_LONGEST_NAME} bytes and no NUL character"
         )
     absent = [key for key in NEEDED_FOR_DOWNLOAD if content[key] is None]
     if content["sources"] and absent:
