@@ -127,8 +127,9 @@ PEERS = MappingProxyType(
             theirs={"attn_dropout": 0.0},
             n_marks=4,
             n_variates=1,
-            note="without static inputs ours has no weights for their contexts, the peer multiplies zeros "
-            "by them; ours drops elements of each head's output, the peer none",
+            note="ours attends from the forecast's steps alone, the peer from all and leaves the others out "
+            "afterwards; without static inputs ours has no weights for their contexts, the peer multiplies "
+            "zeros by them; ours drops elements of each head's output, the peer none",
         ),
     }
 )

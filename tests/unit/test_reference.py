@@ -1,7 +1,7 @@
 """The committed evidence: whole rows of clean commits, close to what others published."""
 
 import csv
-from statistics import mean, stdev
+from statistics import geometric_mean, mean, stdev
 
 import pytest
 
@@ -73,3 +73,31 @@ def test_official_settings_reach_what_was_published_within_three_percent_or_the_
     ours = [float(row["mse"]) for row in rows if wanted.items() <= row.items()]
     assert len(ours) == 3
     assert mean(ours) == pytest.approx(mse, abs=max(0.03 * mse, 2 * stdev(ours)))
+
+
+@pytest.fixture(scope="module")
+def peers():
+    return cells(REFERENCE / "peers.csv")
+
+
+def test_every_model_was_compared_with_its_peer_on_a_clean_commit(peers):
+    compared = {(row["model"], row["lookback"], row["phase"]) for row in peers}
+    assert len(compared) == len(peers) == 6 * 4 * 2
+    assert {row["git_dirty"] for row in peers} == {"false"}
+    for row in peers:
+        parameters, flops = (
+            int(row[f"ours_{what}"]) / int(row[f"peer_{what}"]) for what in ("parameters", "flops")
+        )
+        assert row["note"] or (abs(parameters - 1) <= 0.02 and abs(flops - 1) <= 0.1), row["model"]
+
+
+def test_no_model_is_slower_than_its_peer(peers):
+    assert [row["model"] for row in peers if float(row["time_ratio_high"]) > 1.03] == []
+
+
+@pytest.mark.parametrize(
+    ("d_model", "ratio", "most"),
+    [("512", "time", 0.75), ("512", "memory", 0.8), ("64", "time", 0.5), ("64", "memory", 0.6)],
+)
+def test_time_and_memory_are_a_stated_share_of_the_peers(peers, d_model, ratio, most):
+    assert geometric_mean(float(row[f"{ratio}_ratio"]) for row in peers if row["d_model"] == d_model) <= most

@@ -193,10 +193,10 @@ def _check_kind(content: dict, where: str) -> None:
         raise StatedError(
             f"{where}: one of `sources`, `path` and `generate` is needed; {kinds or 'none'} came"
         )
-    parts = (content["path"] or "").encode(errors="surrogatepass").split(b"/")
-    if b"\0" in b"/".join(parts) or max(map(len, parts)) > _LONGEST_NAME:
+    longest = max(map(len, (content["path"] or "").encode().split(b"/")))
+    if longest > _LONGEST_NAME:
         raise StatedError(
-            f"{where}: path: no file can be called so: a name has at most {_LONGEST_NAME} bytes and no NUL character"
+            f"{where}: path: file systems take names of at most {_LONGEST_NAME} bytes; one of {longest} came"
         )
     absent = [key for key in NEEDED_FOR_DOWNLOAD if content[key] is None]
     if content["sources"] and absent:
