@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from formerbench.data.registry import Entry, splits
+from formerbench.errors import StatedError
 from formerbench.grid import Cell
 from formerbench.measurements import Measurement
 from formerbench.models import NAIVE
@@ -21,7 +22,7 @@ MOST_MB = 256_000
 START_MIN, MOST_MIN = 15, 24 * 60  # a cell that is stopped goes on from its last epoch at the next attempt
 STEP_S = 0.05  # of the smallest model
 FLOPS_PER_THREAD, FLOPS_GPU = 10e9, 1e12
-_DEFAULT_ROWS, _ROW_BYTES = 100_000, 12  # of a file of the user's own: its date and its line end
+_DEFAULT_ROWS, _ROW_BYTES = 100_000, 9  # of a file of the user's own: a short date and its line end
 
 
 class Kind(NamedTuple):
@@ -91,7 +92,7 @@ def cell_memory_mb(cell: Cell, entry: Entry, attempt: int = 1) -> int:
 def cell_runtime_min(cell: Cell, entry: Entry, attempt: int = 1) -> int:
     """Minutes of a cell: its training steps at most, validation after every epoch, and the test."""
     rows, variates = _table(entry)
-    windows = {name: max(end - first, 1) for name, (first, end) in splits(entry, rows).items()}
+    windows = {name: max(end - first, 1) for name, (first, end) in _splits(entry, rows).items()}
     batches = {name: math.ceil(count / cell.training.batch_size) for name, count in windows.items()}
     epochs = 0 if cell.model in NAIVE else cell.training.epochs
     steps = min(epochs * batches["train"], cell.training.max_steps or math.inf)
@@ -120,12 +121,27 @@ def measurement_runtime_min(measurement: Measurement, attempt: int = 1) -> int:
 def _step(cell: Cell, variates: int) -> Step:
     return _step_of(
         cell.build_name,
-        tuple((k, v) for k, v in cell.options.items() if isinstance(v, int | str)),
+        tuple((k, v) for k, v in cell.options.items() if _is_size(cell, v)),
         cell.lookback,
         cell.horizon,
         variates,
         cell.training.batch_size,
     )
+
+
+def _is_size(cell: Cell, value) -> bool:
+    """Whether an option can be counted with; one of a user's class may mean anything by the same name."""
+    if ":" in cell.build_name:
+        return isinstance(value, int) and value >= 1
+    return isinstance(value, int | str)
+
+
+def _splits(entry: Entry, rows: int) -> dict[str, tuple[int, int]]:
+    """The splits of so many rows; too few of an estimate refuse nothing here: the preparation counts them."""
+    try:
+        return splits(entry, rows)
+    except StatedError:
+        return dict.fromkeys(("train", "val", "test"), (0, rows))
 
 
 @lru_cache
@@ -153,6 +169,6 @@ def _most_of_file(path: str, delimiter: str, encoding: str) -> tuple[int, int]:
     try:
         with Path(path).open(encoding=encoding, errors="replace") as file:
             variates = max(file.readline().count(delimiter), 1)
-        return max(Path(path).stat().st_size // (_ROW_BYTES + 2 * variates), 100), variates
+        return max(Path(path).stat().st_size // (_ROW_BYTES + variates), 100), variates
     except (OSError, LookupError):  # no such file or encoding: the preparation says so
         return _DEFAULT_ROWS, 1

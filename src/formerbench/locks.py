@@ -30,8 +30,8 @@ def only_writer(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        (folder / ".lock").unlink(missing_ok=True)  # before the release: who waits sees that its file is gone
-        file.close()
+        with file, suppress(OSError):  # of a disk that failed: what is under way says so
+            (folder / ".lock").unlink()  # before the release: who waits sees that its file is gone
 
 
 def hold_study(study: str) -> None:
@@ -50,7 +50,7 @@ def _date_back(folder: Path) -> None:
     """Date what a clock that was ahead dated in the future: Snakemake would refuse all that comes of it."""
     now = time.time()
     for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # a job of a Snakemake that was killed may be about to end
+        with suppress(OSError):  # gone, as a job of a killed Snakemake may be about to end, or another user's
             if path.lstat().st_mtime > now:
                 os.utime(path, (now, now), follow_symlinks=False)
 

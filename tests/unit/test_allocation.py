@@ -159,3 +159,19 @@ def test_the_readme_of_config_explains_every_key_of_the_profiles():
             if not line.startswith(("#", " ")) and not before.startswith("#")
         ]
         assert not bare, f"{profile}: no comment above {bare}"
+
+
+def test_an_estimate_of_rows_refuses_no_file(tmp_path):
+    file = tmp_path / "mine.csv"
+    file.write_text("date,load\n" + "2016-07-01,5\n" * 120)
+    own = {"name": "mine", "path": str(file), "season": 12}
+    for split in ({"train": 80, "val": 20, "test": 20}, {"train": 8000, "val": 20, "test": 20}):
+        memory, minutes = sizes(cell_of("dlinear"), find(own | {"split": split}))
+        assert memory > 0
+        assert minutes > 0
+
+
+@pytest.mark.parametrize("options", [{"d_model": "auto"}, {"layers": 0}, {"n_heads": "x"}, {"d_model": 64}])
+def test_options_of_a_class_of_the_users_mean_anything(options):
+    cell = replace(cell_of("dlinear"), build_name="mine:Net", model="net", options=options)
+    assert min(sizes(cell)) > 0

@@ -231,6 +231,8 @@ def test_of_several_devices_that_with_the_most_seeds_counts_and_not_the_lower_er
     (found,) = settings(scores([("", pd.concat([there, elsewhere[:1]]))]), {})
     assert (found.scores["tft"].n, found.winner) == (2, "dlinear")
     assert found.scores["tft"].mean == pytest.approx(0.5015)
+    (found,) = settings(scores([("", pd.concat([elsewhere, there]))]), {})
+    assert found.scores["tft"].mean == pytest.approx(0.5015)
 
 
 # The measured tree

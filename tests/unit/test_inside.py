@@ -13,6 +13,7 @@ from formerbench.inside import patterns
 from formerbench.inside.calibration import calibration
 from formerbench.inside.explain import explain
 from formerbench.inside.views import Window, views
+from formerbench.models.patchtst import PatchTST
 
 from ..conftest import make_cell, make_series
 from ..models.tiny import H, L, batch, tiny
@@ -196,6 +197,14 @@ def test_a_cell_without_weights_says_why(data, tmp_path):
     found = explain(tmp_path / "cell", data, tmp_path / "shown.json")
     assert found["views"] == []
     assert "it ended as skipped (it makes no sense)" in found["reason"]
+
+
+def test_a_model_that_cannot_be_shown_is_a_reason_and_no_end_of_the_study(data, tmp_path, monkeypatch):
+    run(make_cell(), data, tmp_path / "cell", "digest")
+    monkeypatch.setattr(PatchTST, "explain", lambda self, batch: {"seasonal": batch.past})
+    found = explain(tmp_path / "cell", data, tmp_path / "shown.json")
+    assert json.loads((tmp_path / "shown.json").read_text()) == found
+    assert (found["views"], found["reason"]) == ([], "KeyError: 'trend'")
 
 
 def test_one_cell_of_each_data_set_and_trained_model_is_shown():

@@ -20,7 +20,7 @@ class Setting:
         evidence: folder that the cells are from; ``""`` for the study's own.
         n_variates: of the data set, or None where it is not known.
         scores: model -> mean MSE over the seeds, the lowest first; of several devices that with the most
-            seeds, as to take the lower error would be to choose by the test.
+            seeds, then the first in the alphabet, as to take the lower error would be to choose by the test.
         unscored: model -> status of those that were run and have no score.
         cut: whether a budget ended the training of a model, so that its score is not its best.
         n_cells: rows of the accuracy table.
@@ -81,7 +81,8 @@ def settings(scores: Iterable[Scores], variates: Mapping[str, int | None]) -> li
 def _setting(
     source: Scores, key: dict, group: pd.DataFrame, cells: pd.DataFrame, variates: Mapping
 ) -> Setting:
-    first = group.sort_values("n_ok", ascending=False, kind="stable").drop_duplicates("model")
+    order = ["n_ok", "device", "precision"]
+    first = group.sort_values(order, ascending=[False, True, True]).drop_duplicates("model")
     scored = first[first["mse"].notna()].sort_values("mse", key=lambda scores: [one.mean for one in scores])
     lost = first[first["mse"].isna()]
     return Setting(

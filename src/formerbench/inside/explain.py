@@ -16,13 +16,15 @@ from formerbench.logs import logger
 from formerbench.results import AXES, read_json, write_json
 from formerbench.trained import read_metrics, trained_model
 
+_NOTHING = {"views": [], "patterns": [], "calibration": None, "window": None, "from": None}
+
 
 def explain(folder: Path, data: Path, output: Path) -> dict:
     """Write what the cell in ``folder``, trained on the data in ``data``, shows; returns what is written.
 
     ``views`` and ``patterns`` are those of :func:`formerbench.inside.views.views`; ``window`` is its number,
     ``from`` the time of its first forecast step; ``calibration`` is that of quantile forecasts. A cell
-    without weights has neither, and ``reason`` says why.
+    without weights, or whose model cannot be shown, has neither, and ``reason`` says why.
     """
     axes = {name: read_json(folder / "metrics.json")[name] for name in AXES}
     try:
@@ -31,8 +33,10 @@ def explain(folder: Path, data: Path, output: Path) -> dict:
         raise
     except StatedError as error:
         logger.info("%s", error)
-        found = {"views": [], "patterns": [], "calibration": None, "window": None, "from": None}
-        found["reason"] = str(error)
+        found = _NOTHING | {"reason": str(error)}
+    except Exception as error:  # an error in a model must not take the tables of the study along
+        logger.exception("the cell cannot be shown:")
+        found = _NOTHING | {"reason": f"{type(error).__name__}: {' '.join(str(error).split())}"}
     write_json(output, axes | found)
     return axes | found
 
@@ -59,7 +63,9 @@ def _explained(folder: Path, data: Path) -> dict:
         truth=truth[0, :, target].numpy(),
         forecast=model(batch)[0, :, target].float().numpy(),
         marks=MARK_KINDS[windows.mark_kind],
-        patch=(options["patch_len"], options["stride"]) if "patch_len" in options else None,
+        patch=(options["patch_len"], options["stride"])
+        if {"patch_len", "stride"} <= options.keys()
+        else None,
         past_variables=tuple(getattr(model, "past_variables", ())),
         future_variables=tuple(getattr(model, "future_variables", ())),
     )
