@@ -37,13 +37,13 @@ def trained_model(folder: Path, cell: Cell, series: Series, n_marks: int) -> tor
 
     Raises:
         StatedError: the weights do not fit.
-        DamagedFile: they cannot be read.
+        DamagedFile: they cannot be read, or are gone.
     """
     torch.manual_seed(cell.seed)  # what a model draws when it is built and is no weight
     model = model_of(cell, series, n_marks)
     try:
         model.load_state_dict(load_file(folder / "model.safetensors"))
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise DamagedFile.of(folder / "model.safetensors", error) from error
     except RuntimeError as error:
         raise StatedError(

@@ -212,14 +212,16 @@ def test_the_data_must_be_there_and_the_cells(here, capsys):
     assert f"their sha256 is {'1' * 64}, wanted {'0' * 64}" in refused("other")
 
 
-def test_weights_must_fit(here, capsys, tmp_path):
+def test_weights_must_be_there_and_fit(here, capsys, tmp_path):
     write_csv(make_series(), 0, 30)
     (tmp_path / "metrics.json").write_text((cell_folder(here, "dlinear") / "metrics.json").read_text())
+    refused = partial(refusal, capsys, tmp_path, "my.csv", "--data", here / "results/small/data/toy")
+    assert "model.safetensors is damaged: No such file" in refused()
     weights = (cell_folder(here, "seasonal_naive") / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(weights)
-    refused = refusal(capsys, tmp_path, "my.csv", "--data", here / "results/small/data/toy")
-    assert "do not fit the model" in refused
-    assert "Train the cell again" in refused
+    error = refused()
+    assert "do not fit the model" in error
+    assert "Train the cell again" in error
 
 
 def test_the_file_must_suffice(here, capsys):
