@@ -373,6 +373,14 @@ def test_most_claims_are_decided_by_the_committed_tables(reference):
     assert {HOLDS, FAILS} == {one.verdict for one in measured_here}
 
 
+def test_the_readme_gives_the_counts_of_the_committed_tables(reference):
+    findings = [one for one in judge_all(load(), reference) if one.claim.kind != CONTRADICTION]
+    n = Counter(one.verdict for one in findings)
+    noise = sum(one.why.startswith("within noise") for one in findings)
+    words = f"{n[HOLDS]} of the review's {len(findings)} claims hold, {n[FAILS]} fail and {n[OPEN]} are open,"
+    assert f"{words} {noise} of" in " ".join((REPOSITORY / "README.md").read_text().split())
+
+
 @pytest.mark.slow
 def test_otherwise_every_decided_verdict_would_be_the_other(reference):
     findings = [one for one in judge_all([*load(), *of_papers(published())], reference) if one.reads]
