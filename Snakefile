@@ -1,6 +1,6 @@
 from snakemake.utils import min_version
 
-from formerbench.data.registry import find
+from formerbench.data.registry import find_all
 from formerbench.grid import cells, shown_inside
 from formerbench.lifeline import offer
 from formerbench.locks import hold_study
@@ -32,7 +32,7 @@ include: "workflow/rules/common.smk"
 
 
 STUDY = checked_study(config)
-DATASETS = {entry.name: entry for entry in checked(lambda: map(find, STUDY.datasets))}
+DATASETS = dict(checked(lambda: find_all(STUDY.datasets).items()))
 CELLS = {str(cell.folder): cell for cell in checked(lambda: cells(STUDY))}
 MEASUREMENTS = {str(one.folder): one for one in checked(lambda: measurements(STUDY))}
 offer()

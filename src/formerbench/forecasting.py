@@ -12,7 +12,7 @@ from formerbench.config import load_config
 from formerbench.data.calendar import Step, most_frequent_step, step_of
 from formerbench.data.prepare import named_missing, refuse_unsorted
 from formerbench.data.reading import Table, read_table
-from formerbench.data.registry import Entry, find, load_registry
+from formerbench.data.registry import Entry, find_all, load_registry
 from formerbench.data.series import Series
 from formerbench.data.windows import Scaler, Windows
 from formerbench.errors import StatedError
@@ -102,8 +102,8 @@ def _series(folder: Path, metrics: dict, data: Path | None, cell: Cell) -> Serie
 
 def _entry(cell: Cell, series: Series, source: Path, config: Path | None) -> Entry:
     """How the CSV is read: the form by the study or registry, the columns by the prepared data."""
-    own = map(find, load_config(config).datasets) if config else ()
-    known_forms = load_registry() | {entry.name: entry for entry in own}
+    own = find_all(load_config(config).datasets) if config else {}
+    known_forms = load_registry() | own
     entry = known_forms.get(cell.dataset) or Entry.from_dict({"name": cell.dataset, "path": str(source)})
     inputs = {}
     for key, facts_key, array in (

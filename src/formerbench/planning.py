@@ -8,7 +8,7 @@ from pathlib import Path
 
 from formerbench import devices
 from formerbench.config import Study, load_config
-from formerbench.data.registry import Entry, find, splits
+from formerbench.data.registry import Entry, find_all, splits
 from formerbench.errors import StatedError, nearest
 from formerbench.grid import Cell, cells, planned_shape
 from formerbench.measurements import Measurement, measurements
@@ -67,7 +67,7 @@ class Plan:
 def plan(study: Study, results: Path) -> Plan:
     """Plan ``study``; step times come from its own finished cells and its ``evidence`` tables."""
     todo = cells(study)
-    entries = {entry.name: entry for entry in map(find, study.datasets)}
+    entries = find_all(study.datasets)
     finished = [cell for cell in todo if _metrics(cell, results).is_file()]
     skipped = Counter(reason for cell in todo if (reason := cell.skip or devices.problem(cell.device)))
     measured = _measured_steps(study, finished, results)

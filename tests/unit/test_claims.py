@@ -365,16 +365,20 @@ def reference():
     return Sources(places(rows), scores([("reference", read_scores(REFERENCE))]), published())
 
 
-def test_most_claims_are_decided_by_the_committed_tables(reference):
-    findings = [one for one in judge_all(load(), reference) if one.claim.kind != CONTRADICTION]
+@pytest.fixture(scope="module")
+def findings(reference):
+    """On the review's claims, without its contradictions."""
+    return [one for one in judge_all(load(), reference) if one.claim.kind != CONTRADICTION]
+
+
+def test_most_claims_are_decided_by_the_committed_tables(findings):
     decided = [one for one in findings if one.verdict != OPEN]
     measured_here = [one for one in decided if {table for table, _ in one.reads} & {"scaling", "scores"}]
     assert len(measured_here) >= 0.6 * len(findings)
     assert {HOLDS, FAILS} == {one.verdict for one in measured_here}
 
 
-def test_the_readme_gives_the_counts_of_the_committed_tables(reference):
-    findings = [one for one in judge_all(load(), reference) if one.claim.kind != CONTRADICTION]
+def test_the_readme_gives_the_counts_of_the_committed_tables(findings):
     n = Counter(one.verdict for one in findings)
     noise = sum(one.why.startswith("within noise") for one in findings)
     words = f"{n[HOLDS]} of the review's {len(findings)} claims hold, {n[FAILS]} fail and {n[OPEN]} are open,"

@@ -81,8 +81,7 @@ def settings(scores: Iterable[Scores], variates: Mapping[str, int | None]) -> li
 def _setting(
     source: Scores, key: dict, group: pd.DataFrame, cells: pd.DataFrame, variates: Mapping
 ) -> Setting:
-    order = ["n_ok", "device", "precision"]
-    first = group.sort_values(order, ascending=[False, True, True]).drop_duplicates("model")
+    first = group.sort_values(["n_ok", "device"], ascending=[False, True]).drop_duplicates("model")
     scored = first[first["mse"].notna()].sort_values("mse", key=lambda scores: [one.mean for one in scores])
     lost = first[first["mse"].isna()]
     return Setting(

@@ -1,6 +1,7 @@
 """The data sets that a study can name: their sources, checksums, splits and how a CSV file is read."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -133,9 +134,9 @@ def find(dataset: str | dict) -> Entry:
     return entry
 
 
-def find_in(datasets: list[str | dict], name: str) -> Entry:
-    """The entry called ``name`` among the ``datasets`` of a study's config."""
-    return next(entry for entry in map(find, datasets) if entry.name == name)
+def find_all(datasets: Iterable[str | dict]) -> dict[str, Entry]:
+    """Name -> entry of the ``datasets`` of a study's config; raises as :func:`find` does."""
+    return {entry.name: entry for entry in map(find, datasets)}
 
 
 def splits(entry: Entry, n_rows: int) -> dict[str, tuple[int, int]]:

@@ -26,7 +26,8 @@ def explain(folder: Path, data: Path, output: Path) -> dict:
     ``from`` the time of its first forecast step; ``calibration`` is that of quantile forecasts. A cell
     without weights, or whose model cannot be shown, has neither, and ``reason`` says why.
     """
-    axes = {name: read_json(folder / "metrics.json")[name] for name in AXES}
+    metrics = read_json(folder / "metrics.json")
+    axes = {name: metrics[name] for name in AXES}
     try:
         found = _explained(folder, data) | {"reason": ""}
     except DamagedFile:
@@ -54,6 +55,7 @@ def _explained(folder: Path, data: Path) -> dict:
     batch, truth = windows.batch(torch.tensor([number]))
     target = series.columns.index(series.target)
     options = cell.options
+    patched = {"patch_len", "stride"} <= options.keys()
     window = Window(
         columns=series.columns,
         target=target,
@@ -63,9 +65,7 @@ def _explained(folder: Path, data: Path) -> dict:
         truth=truth[0, :, target].numpy(),
         forecast=model(batch)[0, :, target].float().numpy(),
         marks=MARK_KINDS[windows.mark_kind],
-        patch=(options["patch_len"], options["stride"])
-        if {"patch_len", "stride"} <= options.keys()
-        else None,
+        patch=(options["patch_len"], options["stride"]) if patched else None,
         past_variables=tuple(getattr(model, "past_variables", ())),
         future_variables=tuple(getattr(model, "future_variables", ())),
     )
