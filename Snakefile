@@ -1,12 +1,7 @@
 from snakemake.utils import min_version
 
 from formerbench.data.registry import find_all
-from formerbench.grid import cells, shown_inside
-from formerbench.lifeline import offer
-from formerbench.locks import hold_study
-from formerbench.measurements import measurements
-from formerbench.models import MECHANISMS, class_path
-from formerbench.provenance import (
+from formerbench.digests import (
     COLLECT_MODULES,
     DESCRIBE_MODULES,
     DOWNLOAD_MODULES,
@@ -18,6 +13,11 @@ from formerbench.provenance import (
     report_digest,
     source_digest,
 )
+from formerbench.grid import cells, shown_inside
+from formerbench.lifeline import offer
+from formerbench.locks import hold_study
+from formerbench.measurements import measurements
+from formerbench.models import MECHANISMS, class_path
 
 min_version("9.16")
 

@@ -6,6 +6,7 @@ cover every measurement in ``results/reference``, most of them twice or more.
 """
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from typing import NamedTuple
 from formerbench.data.registry import Entry, splits
 from formerbench.errors import StatedError
 from formerbench.grid import Cell
+from formerbench.inside import most_calibrated
 from formerbench.measurements import Measurement
 from formerbench.models import NAIVE
 
@@ -101,6 +103,19 @@ def cell_runtime_min(cell: Cell, entry: Entry, attempt: int = 1) -> int:
     training = min(steps * seconds, cell.training.max_seconds or math.inf)
     scoring = (epochs * batches["val"] + batches["test"]) * seconds / 2
     return _up_to(MOST_MIN, (START_MIN + (training + scoring) / 60) * attempt)
+
+
+def inside_memory_mb(cell: Cell, entry: Entry, attempt: int = 1) -> int:
+    """Memory of showing the inside of a cell, which happens on the CPU wherever it was trained."""
+    return cell_memory_mb(replace(cell, device="cpu"), entry, attempt)
+
+
+def inside_runtime_min(cell: Cell, entry: Entry, attempt: int = 1) -> int:
+    """Minutes of showing the inside of a cell: forecasts of the windows that test its quantiles."""
+    _, variates = _table(entry)
+    batches = math.ceil(most_calibrated(variates) / cell.training.batch_size)
+    seconds = STEP_S + _step(cell, variates).flops / _flops_per_s("cpu", cell.threads)
+    return _up_to(MOST_MIN, (START_MIN + batches * seconds / 60) * attempt)
 
 
 def measurement_memory_mb(measurement: Measurement, attempt: int = 1) -> int:

@@ -18,7 +18,7 @@ from formerbench.data.windows import Scaler, Windows
 from formerbench.errors import StatedError
 from formerbench.evaluation import check_shape, forecasts
 from formerbench.grid import Cell
-from formerbench.trained import read_metrics, trained_model
+from formerbench.trained import trained_cell, trained_model
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,7 @@ def forecast(folder: Path, source: Path, data: Path | None = None, config: Path 
         StatedError: no such cell, one without a result, data that do not belong to it, or a CSV that lacks
             columns, rows or values, or has another step.
     """
-    metrics = read_metrics(folder)
-    cell = Cell.from_dict(metrics["cell"])
+    cell, metrics = trained_cell(folder)
     series = _series(folder, metrics, data, cell)
     entry = _entry(cell, series, source, config)
     table = read_table(entry, source)

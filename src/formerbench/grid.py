@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
+from formerbench import devices
 from formerbench.config import CONFIG_SCHEMA, ModelEntry, Study, check, read_yaml
 from formerbench.data.registry import Entry, find, splits
 from formerbench.errors import StatedError, nearest
@@ -130,16 +131,15 @@ def _cells(study: Study, entry: Entry, model: ModelEntry, hyper_parameters: dict
 def shown_inside(planned: list[Cell]) -> list[Cell]:
     """The cells whose inside a report shows: of each data set and model that is trained, one.
 
-    It has the shortest horizon and, of these, the longest lookback; of seeds, devices, precisions the first.
+    It has the shortest horizon and, of these, the longest lookback, on a device that is there if one is; of
+    seeds, devices, precisions the first.
     """
-    chosen = {}
-    for cell in planned:
-        best = chosen.get((cell.dataset, cell.model))
-        if cell.skip or cell.build_name in NAIVE:
-            continue
-        if best is None or (cell.horizon, -cell.lookback) < (best.horizon, -best.lookback):
-            chosen[cell.dataset, cell.model] = cell
-    return list(chosen.values())
+    trained = [cell for cell in planned if not cell.skip and cell.build_name not in NAIVE]
+    trained.sort(key=lambda cell: (cell.horizon, -cell.lookback, devices.problem(cell.device) is not None))
+    chosen = {(cell.dataset, cell.model): None for cell in planned}
+    for cell in trained:
+        chosen[cell.dataset, cell.model] = chosen[cell.dataset, cell.model] or cell
+    return [cell for cell in chosen.values() if cell]
 
 
 def _skip(entry: Entry, model: ModelEntry, options: dict, lookback, horizon, device, precision) -> str | None:

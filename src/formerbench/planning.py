@@ -27,7 +27,8 @@ class Plan:
 
     Attributes:
         hours: training steps at most times their measured duration; tests and start-up come on top.
-        unmeasured: models and data sets without a measured step time, whose cells are not in ``hours``.
+        unmeasured: models and data sets without a measured step time, whose cells are not in ``hours``; those
+            that lack the same models together.
         measurements: of ``scaling``, how many there are and at most how long they may take.
         disk_mb: raw and prepared data, and the weights of every cell.
     """
@@ -60,7 +61,7 @@ class Plan:
             counts = "{count} measurements, {finished} finished; {hours:.2g} h if all use up their time"
             lines.insert(-1, f"scaling   {counts.format(**self.measurements)}")
         if self.unmeasured:
-            lines.insert(-1, f"            without {', '.join(self.unmeasured)}: no step was measured so far")
+            lines.insert(-1, f"            without {'; '.join(self.unmeasured)}: no step was measured so far")
         return "\n".join(lines)
 
 
@@ -79,14 +80,14 @@ def plan(study: Study, results: Path) -> Plan:
         if step_ms is not None and entry.rows is not None:
             seconds += step_ms / 1e3 * _steps(cell, entry)
         elif cell.model not in NAIVE:
-            unmeasured[f"{cell.model} on {cell.dataset}"] = None
+            unmeasured.setdefault(cell.dataset, {})[cell.model] = None
     return Plan(
         study=study.study,
         cells=todo,
         finished=len(finished),
         skipped=skipped,
         hours=seconds / 3600,
-        unmeasured=list(unmeasured),
+        unmeasured=_together(unmeasured),
         measurements=_measurements(study, results),
         disk_mb=_disk_mb(todo, entries),
     )
@@ -147,6 +148,14 @@ def select(todo: list[Cell], axes: dict) -> Cell:
         if len(values) > 1:
             raise StatedError(f"several cells are left; say which --{axis}: {', '.join(map(str, values))}")
     return left[0]
+
+
+def _together(models_of: dict[str, dict]) -> list[str]:
+    """``models on data sets``, once for all data sets with the same models."""
+    datasets: dict[tuple, list[str]] = {}
+    for dataset, models in models_of.items():
+        datasets.setdefault(tuple(models), []).append(dataset)
+    return [f"{', '.join(models)} on {', '.join(names)}" for models, names in datasets.items()]
 
 
 def _metrics(cell: Cell, results: Path) -> Path:

@@ -13,11 +13,11 @@ from formerbench.grid import Cell
 from formerbench.results import read_json
 
 
-def read_metrics(folder: Path) -> dict:
-    """``metrics.json`` of a cell that ended ok.
+def trained_cell(folder: Path) -> tuple[Cell, dict]:
+    """The cell in ``folder``, which ended ok, and its ``metrics.json``.
 
     Raises:
-        StatedError: there is no cell in ``folder``, or it ended otherwise.
+        StatedError: there is no cell in ``folder``, it ended otherwise, or another version wrote it.
     """
     if not (folder / "metrics.json").is_file():
         raise StatedError(
@@ -25,11 +25,14 @@ def read_metrics(folder: Path) -> dict:
             "results/quick/accuracy/ETTh1/dlinear/L96_H96/cpu_fp32/seed1"
         )
     metrics = read_json(folder / "metrics.json")
-    if metrics["status"] != "ok":
-        raise StatedError(
-            f"the cell in {folder} has no weights: it ended as {metrics['status']} ({metrics['reason']})"
-        )
-    return metrics
+    try:
+        if metrics["status"] != "ok":
+            raise StatedError(
+                f"the cell in {folder} has no weights: it ended as {metrics['status']} ({metrics['reason']})"
+            )
+        return Cell.from_dict(metrics["cell"]), metrics
+    except (KeyError, TypeError) as error:
+        raise StatedError(f"{folder} is of another version ({error}); train the cell again") from error
 
 
 def trained_model(folder: Path, cell: Cell, series: Series, n_marks: int) -> torch.nn.Module:
@@ -39,12 +42,15 @@ def trained_model(folder: Path, cell: Cell, series: Series, n_marks: int) -> tor
         StatedError: the weights do not fit.
         DamagedFile: they cannot be read, or are gone.
     """
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise DamagedFile(f"there is no {weights}, though the cell ended ok; train it again")
     torch.manual_seed(cell.seed)  # what a model draws when it is built and is no weight
     model = model_of(cell, series, n_marks)
     try:
-        model.load_state_dict(load_file(folder / "model.safetensors"))
+        model.load_state_dict(load_file(weights))
     except (SafetensorError, OSError) as error:
-        raise DamagedFile.of(folder / "model.safetensors", error) from error
+        raise DamagedFile.of(weights, error) from error
     except RuntimeError as error:
         raise StatedError(
             f"the weights in {folder} do not fit the model: {' '.join(str(error).split())}; was its code "

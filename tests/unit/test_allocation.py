@@ -77,6 +77,15 @@ def test_only_cuda_cells_ask_for_a_gpu():
     assert sizes(narrow)[0] == sizes(wide)[0], "the node's memory does not hold what is on the GPU"
 
 
+def test_the_inside_is_shown_on_the_cpu_in_less_than_the_training():
+    """Of 862 variates fewer windows test the quantiles, so that they fit into the time."""
+    cell = replace(cell_of("tft", device="cuda"), dataset="Traffic")
+    entry = find("Traffic")
+    assert allocation.inside_memory_mb(cell, entry) == sizes(replace(cell, device="cpu"), entry)[0]
+    assert allocation.START_MIN < allocation.inside_runtime_min(cell, entry) < 60
+    assert allocation.inside_runtime_min(cell, entry, 2) > 1.9 * allocation.inside_runtime_min(cell, entry)
+
+
 @pytest.mark.parametrize("config", ["paper", "config", "quick"])
 def test_cells_of_the_shipped_studies_ask_for_what_clusters_have(config):
     entries = {}

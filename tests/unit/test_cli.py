@@ -107,6 +107,13 @@ def test_plan_counts_cells_hours_and_disk(study, capsys):
     assert plan["disk_mb"] == pytest.approx((4 * parameters + 4 * 600 * 3) / 2**20)
 
 
+def test_a_plan_names_together_what_nobody_has_timed(study, capsys):
+    it = "study: it\ndatasets: [ETTh1, ETTh2]\nmodels: [repeat, dlinear, tft]\nlookbacks: [9]\nhorizons: [9]"
+    (study / "it.yaml").write_text(f"{it}\nevidence: []\n")
+    assert main(["plan", "it.yaml"]) == 0
+    assert "without dlinear, tft on ETTh1, ETTh2: no step was measured so far" in capsys.readouterr().out
+
+
 def test_the_readmes_study_on_own_data_can_be_planned(study, capsys):
     (study / "own.yaml").write_text(readme_block("yaml"))
     assert main(["plan", "own.yaml"]) == 0

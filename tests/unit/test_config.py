@@ -43,6 +43,7 @@ def test_defaults_come_from_the_schema():
         ({"study": "../x"}, r"config: study: '../x' does not match"),
         ({"study": "reference"}, r"'reference' is where committed tables are"),
         ({"models": ["repeat", "repeat"]}, r"'repeat' is listed twice"),
+        ({"models": [{"name": "tft", "class": "my:Net"}]}, r"'tft' is a model of formerbench; give my:Net"),
         ({"lookbacks": [8600]}, r"window of 8696 rows, but the training split of ETTh1 has 8640"),
         ({"settings": {"dlinear": {}}}, r"'dlinear' is no model of this study"),
         (

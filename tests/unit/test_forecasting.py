@@ -204,6 +204,17 @@ def test_a_cell_must_be_there_and_ok(here, capsys, tmp_path):
     assert "it ended as oom (it took too much)" in refusal(capsys, tmp_path, "my.csv")
 
 
+@pytest.mark.parametrize("lost", ["status", "cell", "training", "epochs"])
+def test_a_cell_of_another_version_is_refused(here, capsys, tmp_path, lost):
+    row = json.loads((cell_folder(here, "dlinear") / "metrics.json").read_text())
+    if lost == "epochs":  # renamed since
+        row["cell"]["training"]["rounds"] = row["cell"]["training"].pop("epochs")
+    else:
+        (row["cell"] if lost == "training" else row).pop(lost)
+    (tmp_path / "metrics.json").write_text(json.dumps(row))
+    assert "is of another version" in refusal(capsys, tmp_path, "my.csv")
+
+
 def test_the_data_must_be_there_and_the_cells(here, capsys):
     write_csv(make_series(), 0, 30)
     refused = partial(refusal, capsys, cell_folder(here, "dlinear"), "my.csv", "--data")
@@ -216,7 +227,7 @@ def test_weights_must_be_there_and_fit(here, capsys, tmp_path):
     write_csv(make_series(), 0, 30)
     (tmp_path / "metrics.json").write_text((cell_folder(here, "dlinear") / "metrics.json").read_text())
     refused = partial(refusal, capsys, tmp_path, "my.csv", "--data", here / "results/small/data/toy")
-    assert "model.safetensors is damaged: No such file" in refused()
+    assert "model.safetensors, though the cell ended ok; train it again" in refused()
     weights = (cell_folder(here, "seasonal_naive") / "model.safetensors").read_bytes()
     (tmp_path / "model.safetensors").write_bytes(weights)
     error = refused()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from formerbench import devices
 from formerbench.cell import run
 from formerbench.data.windows import Scaler, Windows
 from formerbench.grid import shown_inside
@@ -218,3 +219,10 @@ def test_one_cell_of_each_data_set_and_trained_model_is_shown():
     (only,) = shown_inside(planned)
     assert (only.model, only.lookback, only.horizon, only.seed) == ("patchtst", 48, 8, 1)
     assert shown_inside([make_cell(skip="why")]) == []
+
+
+def test_a_cell_whose_device_is_there_is_shown_first(monkeypatch):
+    monkeypatch.setattr(devices, "problem", lambda device: {"cuda": "no such device"}.get(device))
+    planned = [make_cell(device=device) for device in ("cuda", "cpu")]
+    assert [cell.device for cell in shown_inside(planned)] == ["cpu"]
+    assert [cell.device for cell in shown_inside(planned[:1])] == ["cuda"], "another machine may have run it"

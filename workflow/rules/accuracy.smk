@@ -37,7 +37,8 @@ rule explain:
     threads: STUDY.threads
     resources:
         bench_slot=slot(),
-        mem_mb=cell_memory,
+        mem_mb=inside_memory,
+        runtime=inside_runtime,
     params:
         code=code_of_inside,
     script:

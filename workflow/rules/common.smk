@@ -70,8 +70,12 @@ def cell_of(wildcards):
 
 def code_of_cell(wildcards):
     """Digest of the code that the cell executes."""
-    model = next(model for model in STUDY.models if model.name == wildcards.model)
-    return cell_digest(model.class_path or class_path(model.name))
+    return cell_digest(class_path(the_cell(wildcards).build_name))
+
+
+def code_of_inside(wildcards):
+    """Digest of the code that shows the inside of the cell."""
+    return inside_digest(class_path(the_cell(wildcards).build_name))
 
 
 def the_measurement(wildcards):
@@ -79,12 +83,6 @@ def the_measurement(wildcards):
     sizes = "L{w.lookback}_H{w.horizon}_D{w.n_variates}_B{w.batch_size}"
     folder = f"scaling/{{w.experiment}}/{{w.subject}}/{sizes}/{{w.device}}_{{w.precision}}/{{w.variant}}"
     return MEASUREMENTS[folder.format(w=wildcards)]
-
-
-def code_of_inside(wildcards):
-    """Digest of the code that shows the inside of the cell."""
-    model = next(model for model in STUDY.models if model.name == wildcards.model)
-    return inside_digest(model.class_path or class_path(model.name))
 
 
 def measurement_of(wildcards):
@@ -113,6 +111,16 @@ def cell_memory(wildcards, attempt):
 def cell_runtime(wildcards, attempt):
     """Time that a cell asks a cluster for, minutes."""
     return allocation.cell_runtime_min(the_cell(wildcards), DATASETS[wildcards.dataset], attempt)
+
+
+def inside_memory(wildcards, attempt):
+    """Memory that showing the inside of a cell asks a cluster for, MB."""
+    return allocation.inside_memory_mb(the_cell(wildcards), DATASETS[wildcards.dataset], attempt)
+
+
+def inside_runtime(wildcards, attempt):
+    """Time that showing the inside of a cell asks a cluster for, minutes."""
+    return allocation.inside_runtime_min(the_cell(wildcards), DATASETS[wildcards.dataset], attempt)
 
 
 def measurement_memory(wildcards, attempt):

@@ -32,7 +32,6 @@ def collect_scaling(profiles: Iterable[Path], machines: Iterable[Path], tables: 
             axes = [row[axis] for axis in SCALING_AXES]
             for process, times_ms in enumerate(profile["times_ms"][row["phase"]], start=1):
                 repeats += [[*axes, process, number, time_ms] for number, time_ms in enumerate(times_ms, 1)]
-    tables.mkdir(parents=True, exist_ok=True)
     scaling = frame(rows, SCALING_COLUMNS)
     write_text(tables / "scaling.csv", scaling.write_csv())
     write_bytes(tables / "scaling.parquet", parquet(scaling))

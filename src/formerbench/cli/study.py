@@ -86,8 +86,8 @@ def _train(options) -> int:
             f"{data / 'series.safetensors'}`, or name another folder with --data"
         )
     from formerbench.cell import run
+    from formerbench.digests import cell_digest
     from formerbench.models import class_path
-    from formerbench.provenance import cell_digest
 
     row = run(
         cell, data, options.results / cell.study / cell.folder, cell_digest(class_path(cell.build_name))

@@ -4,21 +4,20 @@ import numpy as np
 import torch
 
 from formerbench.data.windows import Windows
-
-WINDOWS = 256  # spread evenly over the test split; all of them take as long as the whole test
+from formerbench.inside import most_calibrated
 
 
 @torch.no_grad()
 def calibration(model: torch.nn.Module, windows: Windows, batch_size: int) -> dict | None:
     """Shares of truths below each level, and within each pair of levels that are symmetric about 0.5.
 
-    ``crossings`` is the share of neighbouring levels of which the higher one lies below the lower one. None
-    of a model without quantiles.
+    The windows are spread evenly over the test split. ``crossings`` is the share of neighbouring levels of
+    which the higher one lies below the lower one. None of a model without quantiles.
     """
     levels = tuple(getattr(model, "quantile_levels", ()))
     if not levels:
         return None
-    count = min(WINDOWS, len(windows))
+    count = min(most_calibrated(len(windows.entities)), len(windows))
     numbers = torch.linspace(0, len(windows) - 1, count, dtype=torch.float64).round().long()
     below, within, crossed, total = np.zeros(len(levels)), {}, 0, 0
     pairs = [(low, 1 - low) for low in levels if low < 0.5 and _at(levels, 1 - low) is not None]

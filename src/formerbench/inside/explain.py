@@ -9,12 +9,11 @@ from formerbench.data.series import Series
 from formerbench.data.windows import Scaler, Windows
 from formerbench.errors import DamagedFile, StatedError
 from formerbench.evaluation import shown_windows
-from formerbench.grid import Cell
 from formerbench.inside.calibration import calibration
 from formerbench.inside.views import Window, views
 from formerbench.logs import logger
 from formerbench.results import AXES, read_json, write_json
-from formerbench.trained import read_metrics, trained_model
+from formerbench.trained import trained_cell, trained_model
 
 _NOTHING = {"views": [], "patterns": [], "calibration": None, "window": None, "from": None}
 
@@ -44,7 +43,7 @@ def explain(folder: Path, data: Path, output: Path) -> dict:
 
 @torch.no_grad()
 def _explained(folder: Path, data: Path) -> dict:
-    cell = Cell.from_dict(read_metrics(folder)["cell"])
+    cell, _ = trained_cell(folder)
     series = Series.read(data)
     torch.set_num_threads(cell.threads)
     scaler = Scaler.fit(series)
