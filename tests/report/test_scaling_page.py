@@ -103,6 +103,7 @@ def test_crossovers_are_sentences(report):
     assert "is leaner throughout than" in words
 
 
+@pytest.mark.slow
 def test_machines_are_never_in_one_table(tables, report, tmp_path):
     page = Page(report / "scaling.html")
     words = words_of(page)

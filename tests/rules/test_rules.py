@@ -60,6 +60,7 @@ def test_download(project, served, tmp_path):
     assert "registered file from http" in (project.root / "results/tiny/logs/download/tiny.log").read_text()
 
 
+@pytest.mark.slow
 def test_what_makes_a_download_run_again(project, served, tmp_path):
     folder, address = served
     registered(project, folder)

@@ -206,6 +206,7 @@ run(Cell.from_dict(json.loads(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]
 """
 
 
+@pytest.mark.slow
 def test_a_killed_cell_goes_on_and_ends_with_the_same_row(data, tmp_path):
     cell = make_cell(training=replace(TRAINING, epochs=40, patience=40))
     whole = run(cell, data, tmp_path / "whole", "digest")

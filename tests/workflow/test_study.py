@@ -131,6 +131,7 @@ def test_removing_a_model_runs_no_cell(project):
     assert project.planned() == {"collect": 1, "report": 1}
 
 
+@pytest.mark.slow
 def test_a_rerun_gives_the_same_rows_but_for_what_is_measured(project):
     before = rows(project)
     project.snakemake("--forcerun", "train")
@@ -153,6 +154,7 @@ def test_a_wrong_config_ends_in_one_line_before_any_job(project, change, message
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 def test_timed_cells_run_one_after_another(project):
     """With cores for all of them at once, no timed cell begins before the one before it has ended."""
     output = project.snakemake("--forcerun", "train", "--cores", "4")
@@ -164,6 +166,7 @@ def test_timed_cells_run_one_after_another(project):
     assert most == 1
 
 
+@pytest.mark.slow
 def test_parallel_cells_leave_their_times_empty(project):
     project.write(STUDY | {"parallel": True})
     project.snakemake("--cores", "2")
@@ -173,6 +176,7 @@ def test_parallel_cells_leave_their_times_empty(project):
         assert float(row["peak_memory_mb"]) >= 0
 
 
+@pytest.mark.slow
 def test_failed_and_skipped_cells_are_rows(project):
     project.edit("my_models.py", "return batch.past[:, -1:] +", "return float('nan') * batch.past[:, -1:] +")
     project.write(
@@ -188,6 +192,7 @@ def test_failed_and_skipped_cells_are_rows(project):
     assert by_cell["drift", "cpu"]["mse"] == ""
 
 
+@pytest.mark.slow
 def test_too_few_threads_fail_with_the_reason(project):
     project.write(STUDY | {"threads": 3, "models": ["repeat"]})
     project.snakemake("--cores", "2")
@@ -198,6 +203,7 @@ def test_too_few_threads_fail_with_the_reason(project):
     )
 
 
+@pytest.mark.slow
 def test_cells_of_a_device_run_once_it_appears(project):
     """The device is a parameter of the job: its absence and its coming back both count as a change."""
     project.write(STUDY | {"devices": ["cuda"], "models": ["repeat"]})
