@@ -32,7 +32,7 @@ include: "workflow/rules/common.smk"
 
 
 STUDY = checked_study(config)
-DATASETS = dict(checked(lambda: find_all(STUDY.datasets).items()))
+DATASETS = checked(lambda: find_all(STUDY.datasets))
 CELLS = {str(cell.folder): cell for cell in checked(lambda: cells(STUDY))}
 MEASUREMENTS = {str(one.folder): one for one in checked(lambda: measurements(STUDY))}
 offer()

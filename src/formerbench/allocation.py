@@ -99,7 +99,7 @@ def cell_runtime_min(cell: Cell, entry: Entry, attempt: int = 1) -> int:
     epochs = 0 if cell.model in NAIVE else cell.training.epochs
     steps = min(epochs * batches["train"], cell.training.max_steps or math.inf)
     epochs = math.ceil(steps / batches["train"])
-    seconds = STEP_S + _step(cell, variates).flops / _flops_per_s(cell.device, cell.threads)
+    seconds = _step_seconds(cell, variates)
     training = min(steps * seconds, cell.training.max_seconds or math.inf)
     scoring = (epochs * batches["val"] + batches["test"]) * seconds / 2
     return _up_to(MOST_MIN, (START_MIN + (training + scoring) / 60) * attempt)
@@ -114,8 +114,8 @@ def inside_runtime_min(cell: Cell, entry: Entry, attempt: int = 1) -> int:
     """Minutes of showing the inside of a cell: forecasts of the windows that test its quantiles."""
     _, variates = _table(entry)
     batches = math.ceil(most_calibrated(variates) / cell.training.batch_size)
-    seconds = STEP_S + _step(cell, variates).flops / _flops_per_s("cpu", cell.threads)
-    return _up_to(MOST_MIN, (START_MIN + batches * seconds / 60) * attempt)
+    seconds = batches * _step_seconds(replace(cell, device="cpu"), variates)
+    return _up_to(MOST_MIN, (START_MIN + seconds / 60) * attempt)
 
 
 def measurement_memory_mb(measurement: Measurement, attempt: int = 1) -> int:
@@ -164,8 +164,9 @@ def _step_of(model: str, options: tuple, *sizes: int) -> Step:
     return step(model, dict(options), *sizes)
 
 
-def _flops_per_s(device: str, threads: int) -> float:
-    return FLOPS_GPU if device == "cuda" else FLOPS_PER_THREAD * threads
+def _step_seconds(cell: Cell, variates: int) -> float:
+    flops_per_s = FLOPS_GPU if cell.device == "cuda" else FLOPS_PER_THREAD * cell.threads
+    return STEP_S + _step(cell, variates).flops / flops_per_s
 
 
 def _up_to(most: int, wanted: float) -> int:

@@ -61,7 +61,7 @@ class Study:
         _refuse_nothing_to_do(config)
         models = [{"name": m} if isinstance(m, str) else m for m in config["models"]]
         config["models"] = [ModelEntry(m["name"], m.get("class"), m.get("options", {})) for m in models]
-        _refuse_taken([model for model in config["models"] if model.class_path])
+        _refuse_taken(config["models"])
         _refuse_twice("models", [model.name for model in config["models"]])
         _refuse_twice("datasets", [d if isinstance(d, str) else d["name"] for d in config["datasets"]])
         frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
@@ -198,9 +198,9 @@ def _refuse_nothing_to_do(config: dict) -> None:
         raise StatedError("config: scaling: jobs that run side by side have no times; set 'parallel: false'")
 
 
-def _refuse_taken(own: list[ModelEntry]) -> None:
-    for model in own:
-        if model.name in MODELS:
+def _refuse_taken(models: list[ModelEntry]) -> None:
+    for model in models:
+        if model.class_path and model.name in MODELS:
             raise StatedError(
                 f"config: models: '{model.name}' is a model of formerbench; give {model.class_path} a name "
                 "of its own"

@@ -134,12 +134,16 @@ def shown_inside(planned: list[Cell]) -> list[Cell]:
     It has the shortest horizon and, of these, the longest lookback, on a device that is there if one is; of
     seeds, devices, precisions the first.
     """
-    trained = [cell for cell in planned if not cell.skip and cell.build_name not in NAIVE]
-    trained.sort(key=lambda cell: (cell.horizon, -cell.lookback, devices.problem(cell.device) is not None))
-    chosen = {(cell.dataset, cell.model): None for cell in planned}
-    for cell in trained:
-        chosen[cell.dataset, cell.model] = chosen[cell.dataset, cell.model] or cell
-    return [cell for cell in chosen.values() if cell]
+
+    def rank(cell: Cell) -> tuple:
+        return cell.horizon, -cell.lookback, devices.problem(cell.device) is not None
+
+    chosen = {}
+    for cell in planned:
+        if not cell.skip and cell.build_name not in NAIVE:
+            key = cell.dataset, cell.model
+            chosen[key] = min(chosen.get(key, cell), cell, key=rank)  # of equals the first
+    return list(chosen.values())
 
 
 def _skip(entry: Entry, model: ModelEntry, options: dict, lookback, horizon, device, precision) -> str | None:

@@ -89,7 +89,6 @@ def test_the_module_lists_leave_nothing_out_that_cells_execute():
         "measurements": "values reach a measurement through its settings",
         "models": "names; the model's own file counts by itself",
         "paths": "how files are replaced",
-        "digests": "describes, computes nothing",
         "provenance": "describes, computes nothing",
         "data.checks": "describes; `describe` counts it",
         "data.marks": "computed in cells, which count it",

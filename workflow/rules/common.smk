@@ -9,21 +9,21 @@ from formerbench.paths import evidence_folder, shipped
 
 
 def checked(make):
-    """What ``make()`` gives, as a list; a stated failure ends Snakemake in one line."""
+    """What ``make()`` gives; a stated failure ends Snakemake in one line."""
     try:
-        return list(make())
+        return make()
     except StatedError as error:
         sys.exit(f"error: {error}")
 
 
 def checked_study(config):
     """The study of a config that passed every check."""
-    return checked(lambda: [Study.from_config(config)])[0]
+    return checked(lambda: Study.from_config(config))
 
 
 def started_alone(study):
     """End Snakemake in one line if another one runs the study, or its results cannot be written."""
-    checked(lambda: [hold_study(study.study)])
+    checked(lambda: hold_study(study.study))
 
 
 def one_of(names):
