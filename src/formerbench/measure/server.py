@@ -5,6 +5,7 @@ the server itself must never compute. It talks JSON, a line a message: work on s
 standard output what the child tells, its process number first and its end last.
 """
 
+import gc
 import json
 import os
 import sys
@@ -22,6 +23,7 @@ from formerbench.measure.work import Work
 def main() -> None:
     """Serve until standard input ends."""
     end_with_parent()
+    gc.freeze()  # or the first collection in every child visits, and so copies, all that was imported
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
@@ -29,6 +31,7 @@ def main() -> None:
             _run_child(request)
         _, status = os.waitpid(child, 0)
         _tell({"ended": os.waitstatus_to_exitcode(status)})
+    os._exit(0)  # to take down what torch imported takes most of a second
 
 
 def _run_child(request: dict) -> None:
