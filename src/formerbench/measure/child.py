@@ -43,6 +43,7 @@ def measure(
     if work.compiled:
         tell({"reached": "compiling"})
         run()
+        load = OtherLoad()  # compilers are processes of their own, and no disturbance
     tell({"reached": work.phase, "n_parameters": count_parameters(model)})
     times_ms = steady_times_ms(run, work.device, seconds, least=least)
     # Resident memory would be the compiler's, which takes more than the model.
